@@ -1,0 +1,14 @@
+//! What a scenario asks and what a run answers, and their files.
+//!
+//! Data flows one way: scenario -> plan -> run -> report. Everything that measures writes a run, everything
+//! that judges reads one. Pure: no async, no AWS, no clock.
+
+pub mod plan;
+pub mod random;
+pub mod record;
+pub mod run;
+pub mod scenario;
+pub mod series;
+pub mod time;
+pub mod usage;
+pub mod windows;

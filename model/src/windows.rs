@@ -1,0 +1,432 @@
+//! Latency by stage and window of intended time: `latency.hlog`, an HdrHistogram interval log.
+//!
+//! Goals: recording costs a few nanoseconds and no allocation; memory follows the number of windows that
+//! still have messages outstanding, not the number of messages; the file opens in the standard tools.
+//! Non-goals: raw samples (`messages.csv`), percentiles (whoever judges merges windows first).
+//!
+//! Values are microseconds at three significant digits (0.1 %), the layout of HdrHistogram itself, so
+//! nothing is lost between memory and file.
+
+use crate::time::{HOUR, MICROSECOND, Nanos, SECOND};
+use anyhow::{Context, Result, anyhow, bail};
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::serialization::interval_log::{
+    IntervalLogIterator, IntervalLogWriterBuilder, LogEntry, Tag,
+};
+use std::collections::VecDeque;
+use std::io::Write;
+use std::time::{Duration, SystemTime};
+
+/// A part of a message's latency. The parts add up to `Latency`, with `Acknowledge` coming after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Scheduled to finished.
+    Latency,
+    /// Scheduled to sent: what the generator lags behind (absent in simulations, whose generator is exact).
+    SendDelay,
+    /// Sent to received, earlier failed attempts included.
+    Queue,
+    /// Received to started: delivery, cold start, waiting within the batch.
+    Start,
+    /// Started to finished.
+    Work,
+    /// Finished to deleted.
+    Acknowledge,
+}
+
+impl Stage {
+    /// All stages, in the order of the file.
+    pub const ALL: [Self; 6] =
+        [Self::Latency, Self::SendDelay, Self::Queue, Self::Start, Self::Work, Self::Acknowledge];
+
+    /// The tag in the interval log.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Latency => "latency",
+            Self::SendDelay => "send-delay",
+            Self::Queue => "queue",
+            Self::Start => "start",
+            Self::Work => "work",
+            Self::Acknowledge => "acknowledge",
+        }
+    }
+}
+
+/// The histogram of one stage in one window, as the bins that are not empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowCounts {
+    /// Start of the window of intended time.
+    pub start: Nanos,
+    /// Stage.
+    pub stage: Stage,
+    /// `(value in microseconds, count)`, ascending; the value is any member of its HdrHistogram bin.
+    pub counts: Vec<(u64, u64)>,
+}
+
+/// All windows of a stack.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Windows {
+    /// Width of a window.
+    pub width: Nanos,
+    /// Windows with data, ascending by start, then stage.
+    pub histograms: Vec<WindowCounts>,
+}
+
+impl Windows {
+    /// The window width for a run of `planned` length: 5 s, wider above 3 h so that there are at most 2,160.
+    #[must_use]
+    pub fn width_for(planned: Nanos) -> Nanos {
+        5 * SECOND * planned.div_ceil(3 * HOUR).max(1)
+    }
+
+    /// One histogram of `stage` over the windows that start in `from..until`; `None` if there is no sample.
+    #[must_use]
+    pub fn merged(&self, stage: Stage, from: Nanos, until: Nanos) -> Option<Histogram<u64>> {
+        let mut merged = empty_histogram();
+        for window in &self.histograms {
+            if window.stage == stage && (from..until).contains(&window.start) {
+                add(&mut merged, &window.counts);
+            }
+        }
+        (!merged.is_empty()).then_some(merged)
+    }
+
+    /// Writes the interval log.
+    ///
+    /// # Errors
+    /// When the sink cannot be written.
+    pub fn write_hlog(&self, mut sink: impl Write) -> Result<()> {
+        let mut serializer = V2DeflateSerializer::new();
+        let mut builder = IntervalLogWriterBuilder::new();
+        // Times count from the start of the run, which stands at the epoch: a simulation has no wall clock.
+        builder
+            .add_comment("[versus: values in microseconds, one histogram per stage and window]")
+            .with_base_time(SystemTime::UNIX_EPOCH);
+        let mut log = builder.begin_log_with(&mut sink, &mut serializer).context("writing latency.hlog")?;
+        let mut histogram = empty_histogram();
+        for window in &self.histograms {
+            histogram.reset();
+            add(&mut histogram, &window.counts);
+            log.write_histogram(
+                &histogram,
+                Duration::from_nanos(window.start),
+                Duration::from_nanos(self.width),
+                Tag::new(window.stage.name()),
+            )
+            .map_err(|error| anyhow!("writing latency.hlog: {error}"))?;
+        }
+        Ok(())
+    }
+
+    /// Reads an interval log written by [`Windows::write_hlog`].
+    ///
+    /// # Errors
+    /// When a line cannot be decoded, has an unknown stage or another width.
+    pub fn read_hlog(bytes: &[u8]) -> Result<Self> {
+        let mut windows = Self::default();
+        let mut deserializer = hdrhistogram::serialization::Deserializer::new();
+        for entry in IntervalLogIterator::new(bytes) {
+            let LogEntry::Interval(interval) = entry.map_err(|error| anyhow!("latency.hlog: {error:?}"))?
+            else {
+                continue;
+            };
+            let tag = interval.tag().context("latency.hlog: an interval has no tag")?;
+            let stage = Stage::ALL
+                .into_iter()
+                .find(|stage| stage.name() == tag.as_str())
+                .with_context(|| format!("latency.hlog: unknown stage {:?}", tag.as_str()))?;
+            // The log has milliseconds; window widths are whole seconds.
+            let start = round_to_ms(interval.start_timestamp());
+            let width = round_to_ms(interval.duration());
+            if windows.width != 0 && windows.width != width {
+                bail!("latency.hlog: windows of {} ns and {} ns in one file", windows.width, width);
+            }
+            windows.width = width;
+            let encoded = decode_base64(interval.encoded_histogram())?;
+            let histogram: Histogram<u64> = deserializer
+                .deserialize(&mut encoded.as_slice())
+                .map_err(|error| anyhow!("latency.hlog: window at {} s: {error}", start / SECOND))?;
+            let counts =
+                histogram.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value())).collect();
+            windows.histograms.push(WindowCounts { start, stage, counts });
+        }
+        windows.histograms.sort_by_key(|w| (w.start, w.stage));
+        Ok(windows)
+    }
+}
+
+fn round_to_ms(duration: Duration) -> Nanos {
+    let ms = 1_000_000;
+    (duration.as_nanos() as Nanos + ms / 2) / ms * ms
+}
+
+/// A histogram of microseconds at three significant digits that grows as needed.
+#[must_use]
+pub fn empty_histogram() -> Histogram<u64> {
+    let mut histogram = Histogram::new_with_bounds(1, 60_000_000, 3).expect("constant bounds are valid");
+    histogram.auto(true);
+    histogram
+}
+
+fn add(histogram: &mut Histogram<u64>, counts: &[(u64, u64)]) {
+    for &(value, count) in counts {
+        histogram.record_n(value, count).expect("the histogram resizes itself");
+    }
+}
+
+fn decode_base64(text: &str) -> Result<Vec<u8>> {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.decode(text).context("latency.hlog: not base64")
+}
+
+/// Stages that a simulation records: all but `SendDelay`.
+const RECORDED: [Stage; 5] = [Stage::Latency, Stage::Queue, Stage::Start, Stage::Work, Stage::Acknowledge];
+
+/// Bins per power of two: HdrHistogram's half sub-bucket count at three significant digits.
+const HALF: usize = 1024;
+/// Powers of two above the linear part: up to 2^41 us, about 25 days.
+const OCTAVES: usize = 31;
+
+/// Spans of one completed message, to be recorded in its window.
+#[derive(Clone, Copy, Debug)]
+pub struct Spans {
+    /// Scheduled to finished.
+    pub latency: Nanos,
+    /// Sent to received.
+    pub queue: Nanos,
+    /// Received to started.
+    pub start: Nanos,
+    /// Started to finished.
+    pub work: Nanos,
+    /// Finished to deleted.
+    pub acknowledge: Nanos,
+}
+
+/// Records spans by window of intended time, as a run goes on.
+#[derive(Debug)]
+pub struct Recorder {
+    width: Nanos,
+    /// Window numbers `first..first + open.len()`.
+    first: u64,
+    /// When the window that takes new messages ends.
+    newest_end: Nanos,
+    open: VecDeque<Open>,
+    spare: Vec<Box<[Bins; RECORDED.len()]>>,
+    closed: Vec<WindowCounts>,
+}
+
+#[derive(Debug)]
+struct Open {
+    outstanding: u64,
+    /// `None` until the first record and after the last.
+    stages: Option<Box<[Bins; RECORDED.len()]>>,
+}
+
+impl Recorder {
+    /// A recorder with windows of `width`.
+    #[must_use]
+    pub fn new(width: Nanos) -> Self {
+        Self { width, first: 0, newest_end: 0, open: VecDeque::new(), spare: Vec::new(), closed: Vec::new() }
+    }
+
+    /// Opens the window for a message scheduled at `at` and returns its number; `at` must not decrease.
+    #[inline]
+    pub fn planned(&mut self, at: Nanos) -> u32 {
+        if at >= self.newest_end {
+            self.advance(at);
+        }
+        let last = self.open.len() - 1;
+        self.open[last].outstanding += 1;
+        (self.first + last as u64) as u32
+    }
+
+    #[cold]
+    fn advance(&mut self, at: Nanos) {
+        let number = at / self.width;
+        while self.first + (self.open.len() as u64) <= number {
+            self.open.push_back(Open { outstanding: 0, stages: None });
+        }
+        self.newest_end = (number + 1) * self.width;
+        self.close_finished();
+    }
+
+    /// Records the first completion of a message of window `number`.
+    #[inline]
+    pub fn completed(&mut self, number: u32, spans: &Spans) {
+        let Self { first, open, spare, .. } = self;
+        let window = &mut open[(u64::from(number) - *first) as usize];
+        let stages = window.stages.get_or_insert_with(|| {
+            spare.pop().unwrap_or_else(|| Box::new(std::array::from_fn(|_| Bins::new())))
+        });
+        let values = [spans.latency, spans.queue, spans.start, spans.work, spans.acknowledge];
+        for (bins, value) in stages.iter_mut().zip(values) {
+            bins.record(value / MICROSECOND);
+        }
+        self.settled(number);
+    }
+
+    /// A message of window `number` will not be recorded (any more).
+    #[inline]
+    pub fn settled(&mut self, number: u32) {
+        self.open[(u64::from(number) - self.first) as usize].outstanding -= 1;
+    }
+
+    fn close_finished(&mut self) {
+        while self.open.len() > 1 && self.open[0].outstanding == 0 {
+            self.close_first();
+        }
+    }
+
+    fn close_first(&mut self) {
+        let Some(window) = self.open.pop_front() else { return };
+        let start = self.first * self.width;
+        self.first += 1;
+        if let Some(mut stages) = window.stages {
+            for (bins, stage) in stages.iter_mut().zip(RECORDED) {
+                let counts = bins.drain();
+                if !counts.is_empty() {
+                    self.closed.push(WindowCounts { start, stage, counts });
+                }
+            }
+            self.spare.push(stages);
+        }
+    }
+
+    /// All windows; messages that are still outstanding have no sample.
+    #[must_use]
+    pub fn finish(mut self) -> Windows {
+        while !self.open.is_empty() {
+            self.close_first();
+        }
+        Windows { width: self.width, histograms: self.closed }
+    }
+}
+
+/// Dense log-linear bins in HdrHistogram's layout.
+#[derive(Debug)]
+struct Bins {
+    counts: Box<[u32]>,
+    low: usize,
+    high: usize,
+}
+
+impl Bins {
+    fn new() -> Self {
+        Self { counts: vec![0; (OCTAVES + 1) * HALF].into_boxed_slice(), low: usize::MAX, high: 0 }
+    }
+
+    #[inline]
+    fn record(&mut self, value: u64) {
+        let index = bin_of(value).min((OCTAVES + 1) * HALF - 1);
+        self.counts[index] += 1;
+        self.low = self.low.min(index);
+        self.high = self.high.max(index);
+    }
+
+    /// Takes the counts out and leaves the bins empty.
+    fn drain(&mut self) -> Vec<(u64, u64)> {
+        if self.low > self.high {
+            return Vec::new();
+        }
+        let mut out = Vec::new();
+        for index in self.low..=self.high {
+            let count = std::mem::take(&mut self.counts[index]);
+            if count > 0 {
+                out.push((highest_of(index), u64::from(count)));
+            }
+        }
+        (self.low, self.high) = (usize::MAX, 0);
+        out
+    }
+}
+
+/// The bin of a value: linear up to 2,047, then 1,024 bins per power of two.
+#[inline]
+fn bin_of(value: u64) -> usize {
+    let octave = (53_u32).saturating_sub(value.leading_zeros()) as usize;
+    octave * HALF + (value >> octave) as usize
+}
+
+/// The largest value of a bin: what HdrHistogram's iterators report.
+fn highest_of(index: usize) -> u64 {
+    let octave = (index / HALF).saturating_sub(1);
+    (((index - octave * HALF) as u64 + 1) << octave) - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{MILLISECOND, MINUTE};
+
+    #[test]
+    fn bins_are_hdrhistograms() {
+        let hdr = empty_histogram();
+        let mut value = 1_u64;
+        while value < 1 << 40 {
+            for v in [value, value + 1, value * 3 / 2] {
+                assert_eq!(highest_of(bin_of(v)), hdr.highest_equivalent(v), "{v}");
+            }
+            value = value * 5 / 4 + 1;
+        }
+        assert_eq!(highest_of(bin_of(0)), 0);
+    }
+
+    fn spans(latency: Nanos) -> Spans {
+        Spans { latency, queue: latency / 2, start: 0, work: latency / 2, acknowledge: MILLISECOND }
+    }
+
+    #[test]
+    fn windows_close_behind_the_load_and_keep_their_counts() {
+        let mut recorder = Recorder::new(5 * SECOND);
+        let slow = recorder.planned(SECOND);
+        for i in 0..100 {
+            let number = recorder.planned((2 + i) * SECOND);
+            recorder.completed(number, &spans(20 * MILLISECOND));
+        }
+        assert_eq!(recorder.open.len(), 21, "the slow message holds its window, and so its followers, open");
+        recorder.completed(slow, &spans(MINUTE));
+        let next = recorder.planned(110 * SECOND);
+        assert_eq!(recorder.open.len(), 1);
+        recorder.settled(next);
+        let windows = recorder.finish();
+        let latency = windows.merged(Stage::Latency, 0, Nanos::MAX).unwrap();
+        assert_eq!(latency.len(), 101);
+        assert_eq!(windows.merged(Stage::Latency, 0, 5 * SECOND).unwrap().max(), latency.max());
+        assert!(windows.merged(Stage::SendDelay, 0, Nanos::MAX).is_none());
+    }
+
+    #[test]
+    fn the_log_round_trips() {
+        let mut recorder = Recorder::new(5 * SECOND);
+        for i in 0..1_000_u64 {
+            let number = recorder.planned(i * 20 * MILLISECOND);
+            recorder.completed(number, &spans(i * i * 1_000 + 7));
+        }
+        let windows = recorder.finish();
+        let mut bytes = Vec::new();
+        windows.write_hlog(&mut bytes).unwrap();
+        assert_eq!(Windows::read_hlog(&bytes).unwrap(), windows);
+    }
+
+    #[test]
+    fn a_damaged_log_is_an_error_and_not_a_panic() {
+        for bad in [
+            "nonsense\n",
+            "Tag=latency,0.000,5.000,1.0,!!!!\n",
+            "Tag=other,0.000,5.000,1.0,AAAA\n",
+            "0,1,1,A\n",
+        ] {
+            assert!(Windows::read_hlog(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn long_runs_get_wider_windows() {
+        assert_eq!(
+            [0, HOUR, 3 * HOUR, 3 * HOUR + 1, 24 * HOUR].map(|d| Windows::width_for(d) / SECOND),
+            [5, 5, 5, 10, 40]
+        );
+    }
+}
