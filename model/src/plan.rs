@@ -1,1 +1,560 @@
-//! x
+//! The plan: every message with its intended instant, size and work, as a pure, seeded, streaming iterator.
+//!
+//! Goals: the same scenario and seed give the same messages to every stack and target; constant memory; a few
+//! nanoseconds per message.
+//! Non-goals: sending, and anything that depends on how the system behaves (the load is open loop).
+
+use crate::random::{Sampler, Stream};
+use crate::run::PhaseSpan;
+use crate::scenario::{Arrivals, Batches, Message, Phase, Rate, Scenario, TraceInterval};
+use crate::time::{Nanos, SECOND, from_seconds, seconds};
+
+/// One planned message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Position in the plan, from 0.
+    pub seq: u64,
+    /// Intended instant; never decreases.
+    pub at: Nanos,
+    /// Message class; 0 while a scenario has only one.
+    pub stream: u16,
+    /// Message group (tenant), from 0.
+    pub group: u32,
+    /// Body length.
+    pub bytes: u32,
+    /// Work on one full vCPU.
+    pub work: Nanos,
+    /// How many attempts fail before the first that succeeds; 255 stands for all.
+    pub failures: u8,
+}
+
+impl Arrival {
+    /// Whether the attempt with this receive count (from 1) fails.
+    #[inline]
+    #[must_use]
+    pub fn fails(&self, receive_count: u32) -> bool {
+        self.failures == u8::MAX || receive_count <= u32::from(self.failures)
+    }
+
+    /// The body: `bytes` characters drawn from the alphabet, a function of the seed and `seq` alone.
+    #[must_use]
+    pub fn body(&self, seed: u64, alphabet: &str) -> String {
+        let letters = alphabet.as_bytes();
+        let mut stream = Stream::new(seed ^ self.seq.wrapping_mul(0xd134_2543_de82_ef95), "body");
+        let last = letters.len() as u64 - 1;
+        (0..self.bytes).map(|_| char::from(letters[stream.between(0, last) as usize])).collect()
+    }
+}
+
+/// The plan of a scenario; iterate it.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    phases: std::vec::IntoIter<(Nanos, Process)>,
+    current: Option<(Nanos, Process)>,
+    spans: Vec<PhaseSpan>,
+    exponential: Sampler,
+    work: Sampler,
+    body_bytes: (u64, u64),
+    failure: f64,
+    last_group: u64,
+    streams: Streams,
+    next_seq: u64,
+}
+
+/// Substreams: one per thing drawn, so that a change to one leaves the others alone.
+#[derive(Clone, Debug)]
+struct Streams {
+    arrivals: Stream,
+    sizes: Stream,
+    work: Stream,
+    failures: Stream,
+    groups: Stream,
+}
+
+impl Plan {
+    /// The plan of `scenario` with its seed.
+    #[must_use]
+    pub fn new(scenario: &Scenario) -> Self {
+        let Message { work, failure, body_bytes, groups, .. } = &scenario.message;
+        let seed = scenario.seed;
+        let mut start = 0;
+        let mut processes = Vec::new();
+        let mut spans = Vec::new();
+        for (index, phase) in scenario.phases.iter().enumerate() {
+            let process = Process::new(phase, seed, index);
+            let until = start + process.length();
+            spans.push(PhaseSpan { name: phase.name.clone(), from: start, until });
+            processes.push((start, process));
+            start = until;
+        }
+        let mut phases = processes.into_iter();
+        Self {
+            current: phases.next(),
+            phases,
+            spans,
+            exponential: Sampler::exponential(UNIT),
+            work: work.sampler(),
+            body_bytes: (u64::from(body_bytes.0), u64::from(body_bytes.1)),
+            failure: *failure,
+            last_group: u64::from(groups.saturating_sub(1)),
+            streams: Streams {
+                arrivals: Stream::new(seed, "arrivals"),
+                sizes: Stream::new(seed, "sizes"),
+                work: Stream::new(seed, "work"),
+                failures: Stream::new(seed, "failures"),
+                groups: Stream::new(seed, "groups"),
+            },
+            next_seq: 0,
+        }
+    }
+
+    /// The phases on the run's clock.
+    #[must_use]
+    pub fn spans(&self) -> &[PhaseSpan] {
+        &self.spans
+    }
+
+    /// The end of the last phase.
+    #[must_use]
+    pub fn load_end(&self) -> Nanos {
+        self.spans.last().map_or(0, |span| span.until)
+    }
+
+    fn next_instant(&mut self) -> Option<Nanos> {
+        loop {
+            let (start, process) = self.current.as_mut()?;
+            if let Some(at) = process.next(&mut self.streams.arrivals, &self.exponential) {
+                return Some(*start + at);
+            }
+            self.current = self.phases.next();
+        }
+    }
+
+    fn failures(&mut self) -> u8 {
+        let mut failures = 0;
+        while failures < u8::MAX && self.streams.failures.chance(self.failure) {
+            failures += 1;
+        }
+        failures
+    }
+}
+
+impl Iterator for Plan {
+    type Item = Arrival;
+
+    #[inline]
+    fn next(&mut self) -> Option<Arrival> {
+        let at = self.next_instant()?;
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        Some(Arrival {
+            seq,
+            at,
+            stream: 0,
+            group: self.streams.groups.between(0, self.last_group) as u32,
+            bytes: self.streams.sizes.between(self.body_bytes.0, self.body_bytes.1) as u32,
+            work: self.work.draw(&mut self.streams.work),
+            failures: if self.failure > 0.0 { self.failures() } else { 0 },
+        })
+    }
+}
+
+/// Fixed-point unit of the exponential draws.
+const UNIT: u64 = 1 << 40;
+
+/// An arrival process; instants are relative to its phase.
+#[derive(Clone, Debug)]
+enum Process {
+    Rated(Rated),
+    Batched(Batched),
+    Traced(Traced),
+}
+
+impl Process {
+    fn new(phase: &Phase, seed: u64, index: usize) -> Self {
+        let duration = phase.duration;
+        match &phase.arrivals {
+            Arrivals::Even(rate) => Self::Rated(Rated::new(*rate, false, duration.unwrap_or(0))),
+            Arrivals::Poisson(rate) => Self::Rated(Rated::new(*rate, true, duration.unwrap_or(0))),
+            // Gaps have a stream of their own, so that the end of the phase can be told beforehand.
+            Arrivals::Batches(batches) => Self::Batched(Batched::new(
+                batches.clone(),
+                duration,
+                Stream::new(seed, &format!("gaps of phase {index}")),
+            )),
+            Arrivals::Trace(intervals) => Self::Traced(Traced::new(intervals.clone())),
+        }
+    }
+
+    fn length(&self) -> Nanos {
+        match self {
+            Self::Rated(rated) => rated.duration,
+            Self::Batched(batched) => batched.length(),
+            Self::Traced(traced) => traced.intervals.last().map_or(0, |last| last.at + last.length),
+        }
+    }
+
+    #[inline]
+    fn next(&mut self, stream: &mut Stream, exponential: &Sampler) -> Option<Nanos> {
+        match self {
+            Self::Rated(rated) => rated.next(stream, exponential),
+            Self::Batched(batched) => batched.next(stream),
+            Self::Traced(traced) => traced.next(stream),
+        }
+    }
+}
+
+/// Even or Poisson arrivals at a rate: arrival k comes when the integral of the rate reaches the k-th target.
+/// Every rate is a chain of linear segments, for which the inverse of the integral is a square root.
+#[derive(Clone, Debug)]
+struct Rated {
+    rate: Rate,
+    poisson: bool,
+    duration: Nanos,
+    /// Integral of the rate at which the next message is due.
+    target: f64,
+    first: bool,
+    segment: Segment,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    start_s: f64,
+    length_s: f64,
+    from: f64,
+    to: f64,
+    /// Integral of the rate up to its start.
+    before: f64,
+}
+
+impl Segment {
+    fn mass(&self) -> f64 {
+        (self.from + self.to) / 2.0 * self.length_s
+    }
+
+    /// The instant, in seconds of the phase, at which the integral within the segment reaches `mass`.
+    fn invert(&self, mass: f64) -> f64 {
+        if self.from == self.to {
+            return self.start_s + mass / self.from;
+        }
+        let slope = (self.to - self.from) / self.length_s;
+        let root = libm::sqrt((self.from * self.from + 2.0 * slope * mass).max(0.0));
+        let divisor = self.from + root;
+        if divisor > 0.0 { self.start_s + 2.0 * mass / divisor } else { self.start_s }
+    }
+}
+
+/// Linear pieces per period of a sine: off by at most 5e-6 of its amplitude.
+const PIECES_PER_PERIOD: f64 = 1024.0;
+
+impl Rated {
+    fn new(rate: Rate, poisson: bool, duration: Nanos) -> Self {
+        let segment = Segment { start_s: 0.0, length_s: 0.0, from: 0.0, to: 0.0, before: 0.0 };
+        let mut rated = Self { rate, poisson, duration, target: 0.0, first: true, segment };
+        rated.segment = rated.segment_at(0.0, 0.0);
+        rated
+    }
+
+    fn segment_at(&self, start_s: f64, before: f64) -> Segment {
+        let end_s = seconds(self.duration);
+        let whole = end_s - start_s;
+        match self.rate {
+            Rate::Constant(rate) => Segment { start_s, length_s: whole, from: rate, to: rate, before },
+            Rate::Ramp { from, to } => Segment { start_s, length_s: whole, from, to, before },
+            Rate::Sine { mean, amplitude, period } => {
+                let period_s = seconds(period);
+                let length_s = (period_s / PIECES_PER_PERIOD).min(whole);
+                let at = |t: f64| {
+                    let turns = t / period_s;
+                    let angle = (turns - libm::floor(turns)) * std::f64::consts::TAU;
+                    (mean + amplitude * libm::sin(angle)).max(0.0)
+                };
+                Segment { start_s, length_s, from: at(start_s), to: at(start_s + length_s), before }
+            }
+        }
+    }
+
+    #[inline]
+    fn next(&mut self, stream: &mut Stream, exponential: &Sampler) -> Option<Nanos> {
+        if self.poisson {
+            self.target += exponential.draw(stream) as f64 * (1.0 / UNIT as f64);
+        } else if !self.first {
+            self.target += 1.0;
+        }
+        self.first = false;
+        loop {
+            let mass = self.target - self.segment.before;
+            let whole = self.segment.mass();
+            if mass < whole {
+                let at = from_seconds(self.segment.invert(mass));
+                return (at < self.duration).then_some(at);
+            }
+            let next_s = self.segment.start_s + self.segment.length_s;
+            if from_seconds(next_s) >= self.duration {
+                return None;
+            }
+            self.segment = self.segment_at(next_s, self.segment.before + whole);
+        }
+    }
+}
+
+/// The classic seeder: a batch, a gap, a batch.
+#[derive(Clone, Debug)]
+struct Batched {
+    batches: Batches,
+    duration: Option<Nanos>,
+    gaps: Stream,
+    at: Nanos,
+    sent: u64,
+    left_in_batch: u64,
+}
+
+impl Batched {
+    fn new(batches: Batches, duration: Option<Nanos>, gaps: Stream) -> Self {
+        Self { batches, duration, gaps, at: 0, sent: 0, left_in_batch: 0 }
+    }
+
+    /// Starts the next batch; false when the phase is over.
+    fn advance(&mut self) -> bool {
+        if self.batches.count.is_some_and(|count| self.sent >= count) {
+            return false;
+        }
+        if self.sent > 0 {
+            self.at += self.gaps.between(self.batches.gap.0, self.batches.gap.1);
+        }
+        self.sent += 1;
+        // A batch without a gap would never move on; the reader of scenarios refuses that with a duration.
+        self.duration.is_none_or(|duration| self.at < duration)
+    }
+
+    fn length(&self) -> Nanos {
+        self.duration.unwrap_or_else(|| {
+            let mut copy = self.clone();
+            while copy.advance() {}
+            // At least a moment, so that the last batch lies within its phase.
+            copy.at + SECOND
+        })
+    }
+
+    fn next(&mut self, sizes: &mut Stream) -> Option<Nanos> {
+        while self.left_in_batch == 0 {
+            if !self.advance() {
+                return None;
+            }
+            self.left_in_batch = sizes.between(self.batches.size.0, self.batches.size.1);
+        }
+        self.left_in_batch -= 1;
+        Some(self.at)
+    }
+}
+
+/// Counts per interval; within an interval the instants are uniform, drawn in order.
+#[derive(Clone, Debug)]
+struct Traced {
+    intervals: Vec<TraceInterval>,
+    index: usize,
+    sent: u64,
+    /// Position within the interval, 0 to 1.
+    position: f64,
+}
+
+impl Traced {
+    fn new(intervals: Vec<TraceInterval>) -> Self {
+        Self { intervals, index: 0, sent: 0, position: 0.0 }
+    }
+
+    fn next(&mut self, stream: &mut Stream) -> Option<Nanos> {
+        loop {
+            let interval = *self.intervals.get(self.index)?;
+            let left = interval.count - self.sent;
+            if left > 0 {
+                // The smallest of `left` uniforms on what remains of the interval.
+                let step = 1.0 - libm::pow(1.0 - stream.unit(), 1.0 / left as f64);
+                self.position += (1.0 - self.position) * step;
+                self.sent += 1;
+                let within = (self.position * interval.length as f64) as Nanos;
+                return Some(interval.at + within.min(interval.length.saturating_sub(1)));
+            }
+            self.index += 1;
+            self.sent = 0;
+            self.position = 0.0;
+        }
+    }
+}
+
+/// A running hash of a plan: equal for equal plans, whatever consumes them.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanHash {
+    state: u64,
+    count: u64,
+}
+
+impl Default for PlanHash {
+    fn default() -> Self {
+        Self { state: 0x243f_6a88_85a3_08d3, count: 0 }
+    }
+}
+
+impl PlanHash {
+    /// Adds the next arrival.
+    #[inline]
+    pub fn add(&mut self, arrival: &Arrival) {
+        self.count += 1;
+        let packed = u64::from(arrival.bytes) << 32
+            ^ u64::from(arrival.group) << 12
+            ^ u64::from(arrival.stream) << 8
+            ^ u64::from(arrival.failures);
+        for word in [arrival.at, arrival.work, packed] {
+            let product = u128::from(self.state ^ word) * 0x9e37_79b9_7f4a_7c15;
+            // The rotation keeps a product of 0 from swallowing what came before.
+            self.state = self.state.rotate_left(29) ^ product as u64 ^ (product >> 64) as u64;
+        }
+    }
+
+    /// Arrivals added.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// 16 hexadecimal digits.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        format!("{:016x}", self.state ^ self.count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Distribution, Parameters};
+    use crate::time::{MILLISECOND, MINUTE};
+
+    fn scenario(phases: Vec<Phase>) -> Scenario {
+        Scenario {
+            title: String::new(),
+            analysis: String::new(),
+            seed: 11,
+            region: Scenario::REGION.into(),
+            warmup: 0,
+            drain_max: MINUTE,
+            phases,
+            message: Message { work: Distribution::Exponential { mean: MILLISECOND }, ..Message::default() },
+            stacks: Vec::new(),
+            parameters: Parameters::default(),
+        }
+    }
+
+    fn phase(duration: Nanos, arrivals: Arrivals) -> Phase {
+        Phase { name: "p".into(), duration: Some(duration), arrivals }
+    }
+
+    fn instants(phases: Vec<Phase>) -> Vec<Nanos> {
+        Plan::new(&scenario(phases)).map(|a| a.at).collect()
+    }
+
+    #[test]
+    fn even_arrivals_have_equal_gaps_and_the_exact_count() {
+        let at = instants(vec![phase(MINUTE, Arrivals::Even(Rate::Constant(10.0)))]);
+        assert_eq!(at.len(), 600);
+        assert!(at.iter().enumerate().all(|(k, &at)| at == k as u64 * 100 * MILLISECOND));
+    }
+
+    #[test]
+    fn rates_integrate_to_their_counts() {
+        let sine = Rate::Sine { mean: 50.0, amplitude: 50.0, period: MINUTE };
+        for (rate, expected) in [
+            (Rate::Constant(80.0), 48_000.0),
+            (Rate::Ramp { from: 0.0, to: 200.0 }, 60_000.0),
+            (sine, 30_000.0),
+        ] {
+            let even = instants(vec![phase(10 * MINUTE, Arrivals::Even(rate))]).len() as f64;
+            assert!((even - expected).abs() <= 1.0, "{rate:?}: {even}");
+            let poisson = instants(vec![phase(10 * MINUTE, Arrivals::Poisson(rate))]).len() as f64;
+            assert!((poisson - expected).abs() < 4.0 * expected.sqrt(), "{rate:?}: {poisson}");
+        }
+    }
+
+    #[test]
+    fn a_ramp_is_half_done_where_it_should_be() {
+        let at = instants(vec![phase(100 * SECOND, Arrivals::Even(Rate::Ramp { from: 0.0, to: 100.0 }))]);
+        // Half of the time holds a quarter of the messages.
+        let first_half = at.partition_point(|&at| at < 50 * SECOND);
+        assert!((first_half as i64 - 1_250).abs() <= 1, "{first_half}");
+    }
+
+    #[test]
+    fn batches_keep_to_their_ranges() {
+        let batches = Batches { count: Some(50), size: (1, 5), gap: (5 * SECOND, 15 * SECOND) };
+        let phases = vec![Phase { name: "b".into(), duration: None, arrivals: Arrivals::Batches(batches) }];
+        let at = instants(phases.clone());
+        let mut starts = at.clone();
+        starts.dedup();
+        assert_eq!(starts.len(), 50);
+        assert!(starts.windows(2).all(|w| (5 * SECOND..=15 * SECOND).contains(&(w[1] - w[0]))));
+        assert!((50..=250).contains(&at.len()));
+        assert!(Plan::new(&scenario(phases)).load_end() > *starts.last().unwrap());
+    }
+
+    #[test]
+    fn a_trace_is_met_exactly() {
+        let intervals = vec![
+            TraceInterval { at: 0, length: MINUTE, count: 100 },
+            TraceInterval { at: MINUTE, length: MINUTE, count: 0 },
+            TraceInterval { at: 2 * MINUTE, length: MINUTE, count: 7 },
+        ];
+        let at =
+            instants(vec![Phase { name: "t".into(), duration: None, arrivals: Arrivals::Trace(intervals) }]);
+        assert!(at.is_sorted());
+        assert_eq!(at.partition_point(|&at| at < MINUTE), 100);
+        assert_eq!(at.partition_point(|&at| at < 2 * MINUTE), 100);
+        assert_eq!(at.len(), 107);
+    }
+
+    #[test]
+    fn phases_follow_each_other() {
+        let at = instants(vec![
+            phase(MINUTE, Arrivals::Even(Rate::Constant(1.0))),
+            phase(MINUTE, Arrivals::Even(Rate::Constant(0.0))),
+            phase(MINUTE, Arrivals::Poisson(Rate::Constant(5.0))),
+        ]);
+        assert!(at.is_sorted());
+        assert_eq!(at.partition_point(|&at| at < 2 * MINUTE), 60);
+        assert!(at.iter().all(|&at| at < 3 * MINUTE));
+    }
+
+    #[test]
+    fn equal_seeds_give_equal_plans_and_others_do_not() {
+        let hash = |seed| {
+            let phases = vec![phase(MINUTE, Arrivals::Poisson(Rate::Constant(50.0)))];
+            let mut hash = PlanHash::default();
+            Plan::new(&Scenario { seed, ..scenario(phases) }).for_each(|a| hash.add(&a));
+            hash.hex()
+        };
+        assert_eq!(hash(1), hash(1));
+        assert_ne!(hash(1), hash(2));
+    }
+
+    #[test]
+    fn failures_are_geometric() {
+        let mut s = scenario(vec![phase(MINUTE, Arrivals::Even(Rate::Constant(1_000.0)))]);
+        s.message.failure = 0.2;
+        let all: Vec<_> = Plan::new(&s).collect();
+        let once = all.iter().filter(|a| a.failures >= 1).count() as f64 / all.len() as f64;
+        let twice = all.iter().filter(|a| a.failures >= 2).count() as f64 / all.len() as f64;
+        assert!((once - 0.2).abs() < 0.01 && (twice - 0.04).abs() < 0.005, "{once} {twice}");
+        s.message.failure = 1.0;
+        assert!(Plan::new(&s).take(5).all(|a| a.fails(1_000)));
+    }
+
+    #[test]
+    fn bodies_are_a_function_of_seed_and_sequence() {
+        let arrival =
+            Plan::new(&scenario(vec![phase(MINUTE, Arrivals::Even(Rate::Constant(1.0)))])).next().unwrap();
+        let body = arrival.body(5, "AB");
+        assert_eq!(body.len(), 256);
+        assert!(body.chars().all(|c| "AB".contains(c)));
+        assert_eq!(body, arrival.body(5, "AB"));
+        assert_ne!(body, arrival.body(6, "AB"));
+    }
+}

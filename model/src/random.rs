@@ -290,6 +290,12 @@ pub fn normal_quantile(p: f64) -> f64 {
     if q < 0.0 { -z } else { z }
 }
 
+/// `ln(a) / ln(b)`, the same on every machine.
+#[must_use]
+pub fn log_ratio(a: f64, b: f64) -> f64 {
+    libm::log(a) / libm::log(b)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

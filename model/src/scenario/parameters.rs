@@ -214,15 +214,9 @@ parameters! {
     esm_throttle_retry_most "esm-throttle-retry-most" nanos = 10 * SECOND, Inferred,
         "Longest pause between two tries of a throttled batch.",
         "As esm-throttle-retry-first.";
-    esm_share_at_1_percent "esm-share-at-1-percent" number = 0.42, Measured,
-        "Share of its concurrency that a mapping keeps when 1 % of invocations fail.",
-        "rehanvdm.com/blog/sqs-lambda-esm-scaling-behaviour (2026-03-31): 60 to 25.";
-    esm_share_at_5_percent "esm-share-at-5-percent" number = 0.27, Measured,
-        "The same at 5 %.",
-        "As esm-share-at-1-percent: 60 to 16.";
-    esm_share_at_10_percent "esm-share-at-10-percent" number = 0.22, Measured,
-        "The same at 10 % and more.",
-        "As esm-share-at-1-percent: 60 to 13.";
+    esm_error_decrease "esm-error-decrease" number = 0.03, Inferred,
+        "Share of its concurrency that a mapping gives up with each failed invocation (it regains it at the ramp).",
+        "Fitted to rehanvdm.com/blog/sqs-lambda-esm-scaling-behaviour (2026-03-31): 60 falls to 25, 16, 13 at 1, 5, 10 % errors; this gives 33, 15, 10.";
     esm_window_wait "esm-window-wait" nanos = 20 * SECOND, Documented,
         "With a batching window and little traffic, a batch can be held this long even if the window is shorter.",
         "Lambda developer guide 2023, using Lambda with SQS.";

@@ -1,0 +1,362 @@
+//! An ECS service: its scheduler, and the capacity that its tasks run on.
+//!
+//! Goals: launch-rate buckets, start-up by provisioning, pull and start, SIGTERM and SIGKILL, Spot interruptions,
+//! EC2 capacity with managed scaling, what is billed and from when.
+//! Non-goals: what the task's program does, rolling deployments, placement across zones.
+//!
+//! Sources: ECS developer guide (service quotas and throttling, Fargate capacity providers, cluster auto
+//! scaling), ECS API reference, aws.amazon.com/fargate/pricing; start-up times as cited in `Parameters`.
+
+mod cluster;
+
+use crate::bucket::Bucket;
+use cluster::Cluster;
+use model::random::{Sampler, Stream};
+use model::scenario::{Capacity, Ecs, Parameters};
+use model::time::{HOUR, MINUTE, Nanos, SECOND};
+use std::collections::VecDeque;
+
+/// Number of a task, in order of creation.
+pub type TaskId = u32;
+
+/// What the driver has to do for the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// The task's program begins at `at`: call [`Service::started`] then.
+    Start {
+        /// Which.
+        task: TaskId,
+        /// When.
+        at: Nanos,
+    },
+    /// Send SIGTERM now; kill the task at `kill_at` unless it has exited.
+    Stop {
+        /// Which.
+        task: TaskId,
+        /// SIGKILL.
+        kill_at: Nanos,
+    },
+    /// A start that was asked for will not happen.
+    Cancel {
+        /// Which.
+        task: TaskId,
+    },
+    /// Spot will reclaim the task at `at`: call [`Service::interrupt`] then if it still runs.
+    Interrupt {
+        /// Which.
+        task: TaskId,
+        /// When the warning comes.
+        at: Nanos,
+    },
+    /// Call [`Service::reconcile`] at `at`: capacity becomes ready.
+    Wake {
+        /// When.
+        at: Nanos,
+    },
+}
+
+/// The Fargate launch bucket of an account and region, shared by its services.
+#[derive(Clone, Debug)]
+pub struct Account {
+    launches: Bucket,
+}
+
+impl Account {
+    /// The bucket under the beliefs in force.
+    #[must_use]
+    pub fn new(beliefs: &Parameters) -> Self {
+        Self { launches: Bucket::per_second(beliefs.ecs_launch_burst, beliefs.ecs_launch_per_second) }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No EC2 instance has room.
+    Waiting,
+    /// On its way; billing starts with the pull.
+    Launching { pull_at: Nanos },
+    Running,
+    Stopping,
+    Stopped,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Task {
+    state: State,
+    billed_from: Nanos,
+    /// EC2 instance, by number.
+    instance: u32,
+}
+
+/// Task time that has been billed so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Billed {
+    /// Sum over tasks, from the start of the pull to the end, each at least the minimum and whole seconds.
+    pub task_time: Nanos,
+    /// Sum over EC2 instances.
+    pub instance_time: Nanos,
+}
+
+/// A service.
+#[derive(Clone, Debug)]
+pub struct Service {
+    desired: u32,
+    tasks: Vec<Task>,
+    waiting: VecDeque<TaskId>,
+    launching: Vec<TaskId>,
+    running: Vec<TaskId>,
+    stopping: u32,
+    launches: Bucket,
+    cluster: Option<Cluster>,
+    on_fargate: bool,
+    interruption: Option<Sampler>,
+    warning: Nanos,
+    stop_timeout: Nanos,
+    billing_minimum: Nanos,
+    provisioning: Sampler,
+    pull: Sampler,
+    start: Sampler,
+    stream: Stream,
+    billed: Billed,
+    billed_to: Nanos,
+}
+
+impl Service {
+    /// The service of `ecs`, without tasks; `stream` decides start-up times and interruptions.
+    #[must_use]
+    pub fn new(ecs: &Ecs, beliefs: &Parameters, stream: Stream) -> Self {
+        let mb_per_s = beliefs.ecs_pull_mb_per_second.max(0.001);
+        let pull = model::time::from_seconds(f64::from(ecs.image_mb) / mb_per_s);
+        let z99 = model::random::normal_quantile(0.99);
+        let pull_p99 = pull + (pull as f64 * beliefs.ecs_pull_spread * z99) as Nanos;
+        let hourly = beliefs.spot_interruptions_per_hour;
+        let spot = ecs.capacity == Capacity::FargateSpot && hourly > 0.0;
+        Self {
+            desired: 0,
+            tasks: Vec::new(),
+            waiting: VecDeque::new(),
+            launching: Vec::new(),
+            running: Vec::new(),
+            stopping: 0,
+            launches: Bucket::new(
+                (beliefs.ecs_service_launch_per_minute / 60).max(1),
+                beliefs.ecs_service_launch_per_minute,
+                MINUTE,
+            ),
+            cluster: match &ecs.capacity {
+                Capacity::Ec2(ec2) => Some(Cluster::new(ec2, ecs, beliefs)),
+                Capacity::Fargate | Capacity::FargateSpot => None,
+            },
+            on_fargate: !matches!(ecs.capacity, Capacity::Ec2(_)),
+            interruption: spot.then(|| Sampler::exponential((HOUR as f64 / hourly) as Nanos)),
+            warning: beliefs.spot_warning,
+            stop_timeout: ecs.stop_timeout,
+            billing_minimum: beliefs.ecs_billing_minimum,
+            provisioning: Sampler::uniform(beliefs.ecs_provisioning_min, beliefs.ecs_provisioning_max),
+            pull: Sampler::lognormal(pull, pull_p99),
+            start: Sampler::uniform(beliefs.ecs_start_min, beliefs.ecs_start_max),
+            stream,
+            billed: Billed::default(),
+            billed_to: 0,
+        }
+    }
+
+    /// Tasks whose program runs and that are not being stopped.
+    #[must_use]
+    pub fn running(&self) -> u32 {
+        self.running.len() as u32
+    }
+
+    /// Tasks asked for and not running yet.
+    #[must_use]
+    pub fn pending(&self) -> u32 {
+        (self.launching.len() + self.waiting.len()) as u32
+    }
+
+    /// Tasks between SIGTERM and their end.
+    #[must_use]
+    pub fn stopping(&self) -> u32 {
+        self.stopping
+    }
+
+    /// EC2 instances, booting ones included; 0 on Fargate.
+    #[must_use]
+    pub fn instances(&self) -> u32 {
+        self.cluster.as_ref().map_or(0, Cluster::size)
+    }
+
+    /// Begins with `tasks` that run already, on capacity that is already there.
+    pub fn begin_running(&mut self, tasks: u32, out: &mut Vec<Command>) {
+        self.desired = tasks;
+        for _ in 0..tasks {
+            let instance = self.cluster.as_mut().map_or(0, Cluster::place_at_begin);
+            let task = self.create(State::Launching { pull_at: 0 }, instance);
+            self.launching.push(task);
+            self.started(0, task, out);
+        }
+    }
+
+    /// Sets the desired count.
+    pub fn set_desired(&mut self, now: Nanos, desired: u32, account: &mut Account, out: &mut Vec<Command>) {
+        self.desired = desired;
+        self.reconcile(now, account, out);
+    }
+
+    /// Launches what is missing, stops what is too much, places what waits.
+    pub fn reconcile(&mut self, now: Nanos, account: &mut Account, out: &mut Vec<Command>) {
+        let mut active = self.running() + self.pending();
+        while active < self.desired {
+            active += 1;
+            let task = self.create(State::Waiting, 0);
+            self.waiting.push_back(task);
+        }
+        while active > self.desired {
+            active -= 1;
+            self.stop_one(now, out);
+        }
+        self.place(now, account, out);
+    }
+
+    /// Managed scaling of EC2 capacity; call every minute.
+    pub fn every_minute(&mut self, now: Nanos, account: &mut Account, out: &mut Vec<Command>) {
+        let wanted = self.running() + self.pending() + self.stopping;
+        self.meter(now);
+        if let Some(cluster) = &mut self.cluster {
+            for ready_at in cluster.scale(now, wanted, &mut self.stream) {
+                out.push(Command::Wake { at: ready_at });
+            }
+            self.place(now, account, out);
+        }
+    }
+
+    fn create(&mut self, state: State, instance: u32) -> TaskId {
+        self.tasks.push(Task { state, billed_from: 0, instance });
+        (self.tasks.len() - 1) as TaskId
+    }
+
+    fn place(&mut self, now: Nanos, account: &mut Account, out: &mut Vec<Command>) {
+        while let Some(&task) = self.waiting.front() {
+            let (pull_at, at, instance) = match &mut self.cluster {
+                None => {
+                    let launch = self.launches.reserve(now).max(account.launches.reserve(now));
+                    let pull_at = launch + self.provisioning.draw(&mut self.stream);
+                    let pulled = pull_at + self.pull.draw(&mut self.stream);
+                    (pull_at, pulled + self.start.draw(&mut self.stream), 0)
+                }
+                Some(cluster) => {
+                    let Some((instance, has_image)) = cluster.place(now) else { break };
+                    let launch = self.launches.reserve(now);
+                    let pull = if has_image { 0 } else { self.pull.draw(&mut self.stream) };
+                    (launch, launch + pull + self.start.draw(&mut self.stream), instance)
+                }
+            };
+            self.waiting.pop_front();
+            self.launching.push(task);
+            let entry = &mut self.tasks[task as usize];
+            (entry.state, entry.instance) = (State::Launching { pull_at }, instance);
+            out.push(Command::Start { task, at });
+        }
+    }
+
+    /// Stops what costs least to lose: a waiting task, else a launching one, else the youngest running one.
+    fn stop_one(&mut self, now: Nanos, out: &mut Vec<Command>) {
+        if let Some(task) = self.waiting.pop_back() {
+            self.tasks[task as usize].state = State::Stopped;
+        } else if let Some(task) = self.launching.pop() {
+            if let State::Launching { pull_at } = self.tasks[task as usize].state {
+                if pull_at < now {
+                    self.bill(now - pull_at);
+                }
+            }
+            self.end(now, task);
+            out.push(Command::Cancel { task });
+        } else if let Some(&task) = self.running.last() {
+            self.stop(now, task, self.stop_timeout, out);
+        }
+    }
+
+    fn stop(&mut self, now: Nanos, task: TaskId, timeout: Nanos, out: &mut Vec<Command>) {
+        self.running.retain(|&other| other != task);
+        self.tasks[task as usize].state = State::Stopping;
+        self.stopping += 1;
+        out.push(Command::Stop { task, kill_at: now + timeout });
+    }
+
+    /// The task's program begins. False if it was cancelled meanwhile.
+    pub fn started(&mut self, now: Nanos, task: TaskId, out: &mut Vec<Command>) -> bool {
+        let State::Launching { pull_at } = self.tasks[task as usize].state else { return false };
+        self.meter(now);
+        self.launching.retain(|&other| other != task);
+        self.running.push(task);
+        if self.on_fargate {
+            self.billed.task_time += now - pull_at;
+        }
+        let entry = &mut self.tasks[task as usize];
+        (entry.state, entry.billed_from) = (State::Running, pull_at);
+        if let Some(lifetime) = &self.interruption {
+            let at = now + lifetime.draw(&mut self.stream);
+            out.push(Command::Interrupt { task, at });
+        }
+        true
+    }
+
+    /// Spot warns a task; false if it does not run any more. The scheduler starts another in its place.
+    pub fn interrupt(&mut self, now: Nanos, task: TaskId, account: &mut Account, out: &mut Vec<Command>) -> bool {
+        if self.tasks[task as usize].state != State::Running {
+            return false;
+        }
+        self.meter(now);
+        self.stop(now, task, self.warning.min(self.stop_timeout), out);
+        self.reconcile(now, account, out);
+        true
+    }
+
+    /// The task has exited, or was killed.
+    pub fn exited(&mut self, now: Nanos, task: TaskId) {
+        if self.tasks[task as usize].state != State::Stopping {
+            return;
+        }
+        self.meter(now);
+        self.stopping -= 1;
+        // What metering has not covered: the rest of the last second, and of the minimum.
+        let lived = now - self.tasks[task as usize].billed_from;
+        let billed = lived.next_multiple_of(SECOND).max(self.billing_minimum);
+        if self.on_fargate {
+            self.billed.task_time += billed - lived;
+        }
+        self.end(now, task);
+    }
+
+    fn end(&mut self, now: Nanos, task: TaskId) {
+        let entry = &mut self.tasks[task as usize];
+        entry.state = State::Stopped;
+        if let Some(cluster) = &mut self.cluster {
+            cluster.leave(now, entry.instance);
+        }
+    }
+
+    /// Bills a task that never ran.
+    fn bill(&mut self, lived: Nanos) {
+        if self.on_fargate {
+            self.billed.task_time += lived.next_multiple_of(SECOND).max(self.billing_minimum);
+        }
+    }
+
+    fn meter(&mut self, now: Nanos) {
+        let passed = now - self.billed_to;
+        self.billed_to = now;
+        if self.on_fargate {
+            self.billed.task_time += passed * u64::from(self.running() + self.stopping);
+        }
+        self.billed.instance_time += passed * u64::from(self.instances());
+    }
+
+    /// What was billed up to `now`, running tasks included.
+    pub fn billed(&mut self, now: Nanos) -> Billed {
+        self.meter(now);
+        self.billed
+    }
+}
+
+#[cfg(test)]
+mod tests;

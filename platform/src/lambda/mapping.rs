@@ -1,0 +1,266 @@
+//! An SQS event source mapping: how many loops poll, invoke and delete at once.
+//!
+//! Goals: the ramp of standard mode (5, +300 a minute while receives find messages, 1,250), MaximumConcurrency,
+//! idling down, backing off on errors; provisioned mode; empty receives counted as they would be billed.
+//! Non-goals: the batches themselves and what happens to them (the driver holds them).
+//!
+//! A loop receives, invokes, deletes, and starts again. Idle loops are parked on a long poll and need no
+//! events: what their polls cost is settled when somebody looks.
+//!
+//! Sources: docs.aws.amazon.com/lambda/latest/dg: services-sqs-scaling, services-sqs-errorhandling; AWS News blog
+//! 2025-11-14 for provisioned mode; rehanvdm.com 2026-03-31 for errors.
+
+use model::scenario::{Lambda, Parameters};
+use model::time::{MINUTE, Nanos, SECOND};
+use std::collections::VecDeque;
+
+/// What a tick of the ramp asks the driver to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tick {
+    /// Loops that were added and should poll now.
+    pub added: u32,
+    /// When to tick again.
+    pub next: Nanos,
+}
+
+/// The loops of an event source mapping.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    /// Loops allowed; a fraction while it recovers from errors.
+    limit: f64,
+    maximum: u32,
+    /// Loops that stay when idle, and how few stay after a long quiet.
+    floor: u32,
+    quiet_floor: u32,
+    quiet_after: Nanos,
+    loops: u32,
+    /// Since when each parked loop has been polling, the longest first.
+    parked: VecDeque<Nanos>,
+    wait_time: Nanos,
+    tick_every: Nanos,
+    last_found: Nanos,
+    empty_receives: u64,
+    error_decrease: f64,
+    loops_per_poller: Option<u32>,
+}
+
+impl Mapping {
+    /// The mapping of `function`, its first loops not yet polling: park each, or let it receive.
+    #[must_use]
+    pub fn new(function: &Lambda, beliefs: &Parameters) -> Self {
+        let account = beliefs.lambda_account_concurrency;
+        let per_poller = beliefs.poller_concurrency.max(1);
+        let (start, quiet, maximum, ramp) = match (function.provisioned_pollers, function.maximum_concurrency) {
+            (Some(pollers), _) => {
+                let least = u64::from(pollers.min) * per_poller;
+                (least, least, u64::from(pollers.max) * per_poller, beliefs.poller_ramp_per_minute)
+            }
+            (None, Some(maximum)) => {
+                let maximum = u64::from(maximum).min(account);
+                let start = beliefs.esm_start.min(maximum);
+                (start, start, maximum, beliefs.esm_ramp_per_minute)
+            }
+            (None, None) => {
+                let maximum = beliefs.esm_maximum.min(account);
+                let start = beliefs.esm_start.min(maximum);
+                (start, beliefs.esm_idle.min(start), maximum, beliefs.esm_ramp_per_minute)
+            }
+        };
+        Self {
+            limit: start as f64,
+            maximum: maximum as u32,
+            floor: start as u32,
+            quiet_floor: quiet as u32,
+            quiet_after: beliefs.esm_idle_after,
+            loops: start as u32,
+            parked: VecDeque::new(),
+            wait_time: beliefs.esm_wait_time.max(SECOND),
+            tick_every: MINUTE / ramp.clamp(1, 60_000),
+            last_found: 0,
+            empty_receives: 0,
+            error_decrease: if function.partial_batch_responses { 0.0 } else { beliefs.esm_error_decrease },
+            loops_per_poller: function.provisioned_pollers.map(|_| per_poller as u32),
+        }
+    }
+
+    /// Loops that exist: the concurrent batches the mapping allows itself.
+    #[must_use]
+    pub fn loops(&self) -> u32 {
+        self.loops
+    }
+
+    /// Loops that wait for messages.
+    #[must_use]
+    pub fn parked(&self) -> u32 {
+        self.parked.len() as u32
+    }
+
+    /// Event pollers that provisioned mode bills for; 0 in standard mode.
+    #[must_use]
+    pub fn pollers(&self) -> u32 {
+        self.loops_per_poller.map_or(0, |per_poller| self.loops.div_ceil(per_poller))
+    }
+
+    /// A loop found nothing and waits on its long poll.
+    #[inline]
+    pub fn park(&mut self, now: Nanos) {
+        self.parked.push_back(now);
+    }
+
+    /// A message has become visible: the loop that has waited longest gets it. False if none waits.
+    #[inline]
+    pub fn wake(&mut self, now: Nanos) -> bool {
+        self.settle(now);
+        self.last_found = now;
+        self.parked.pop_front().is_some()
+    }
+
+    /// An invocation is over; false if its loop ends with it because the mapping has backed off.
+    #[inline]
+    pub fn finished(&mut self, failed: bool) -> bool {
+        if failed && self.error_decrease > 0.0 {
+            let least = f64::from(self.quiet_floor.clamp(1, 2));
+            self.limit = (self.limit * (1.0 - self.error_decrease)).max(least);
+        }
+        if f64::from(self.loops) > self.limit.ceil() {
+            self.loops -= 1;
+            return false;
+        }
+        true
+    }
+
+    /// A tick of the ramp: adds a loop while messages wait (`backlog`), no loop is idle, and no batch is being
+    /// held back by throttling (`throttled`).
+    pub fn tick(&mut self, now: Nanos, backlog: bool, throttled: bool) -> Tick {
+        self.settle(now);
+        let mut added = 0;
+        if backlog && self.parked.is_empty() && !throttled {
+            self.last_found = now;
+            self.limit = (self.limit + 1.0).min(f64::from(self.maximum));
+            if self.loops < self.limit as u32 {
+                self.loops += 1;
+                added = 1;
+            }
+        }
+        Tick { added, next: now + self.tick_every }
+    }
+
+    /// Ends the long polls that ran out by `now`: each was an empty receive; loops above the floor retire.
+    fn settle(&mut self, now: Nanos) {
+        while let Some(&since) = self.parked.front() {
+            if since + self.wait_time > now {
+                break;
+            }
+            self.parked.pop_front();
+            self.empty_receives += 1;
+            let quiet = since.saturating_sub(self.last_found) >= self.quiet_after;
+            let floor = if quiet { self.quiet_floor } else { self.floor };
+            if self.loops > floor {
+                self.loops -= 1;
+                self.limit = self.limit.min(f64::from(self.loops)).max(1.0);
+            } else {
+                self.parked.push_back(since + self.wait_time);
+            }
+        }
+    }
+
+    /// Empty receives since the last call, up to `now`.
+    pub fn take_empty_receives(&mut self, now: Nanos) -> u64 {
+        self.settle(now);
+        std::mem::take(&mut self.empty_receives)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::scenario::ProvisionedPollers;
+
+    fn mapping(function: &Lambda) -> Mapping {
+        let beliefs = Parameters { lambda_account_concurrency: 10_000, ..Parameters::default() };
+        Mapping::new(function, &beliefs)
+    }
+
+    /// Ticks under a standing backlog until `loops` exist; the time that took.
+    fn time_to(mapping: &mut Mapping, loops: u32) -> Nanos {
+        let mut now = 0;
+        while mapping.loops() < loops {
+            now = mapping.tick(now, true, false).next;
+            assert!(now < 60 * MINUTE, "stuck at {}", mapping.loops());
+        }
+        now
+    }
+
+    #[test]
+    fn standard_mode_ramps_to_100_in_20_s_and_to_1000_in_3_minutes_and_a_third() {
+        let mut m = mapping(&Lambda::default());
+        assert_eq!(m.loops(), 5);
+        let hundred = time_to(&mut m, 100);
+        assert!((18 * SECOND..=21 * SECOND).contains(&hundred), "{hundred}");
+        let thousand = hundred + time_to(&mut m, 1_000);
+        assert!((195 * SECOND..=205 * SECOND).contains(&thousand), "{thousand}");
+        time_to(&mut m, 1_250);
+        assert_eq!(m.tick(0, true, false).added, 0, "1,250 is the most");
+    }
+
+    #[test]
+    fn maximum_concurrency_caps_the_ramp() {
+        let mut m = mapping(&Lambda { maximum_concurrency: Some(20), ..Lambda::default() });
+        time_to(&mut m, 20);
+        assert_eq!(m.tick(0, true, false).added, 0);
+    }
+
+    #[test]
+    fn provisioned_mode_starts_high_and_ramps_by_a_thousand_a_minute() {
+        let pollers = Some(ProvisionedPollers { min: 2, max: 200 });
+        let mut m = mapping(&Lambda { provisioned_pollers: pollers, ..Lambda::default() });
+        assert_eq!((m.loops(), m.pollers()), (20, 2));
+        let minute = time_to(&mut m, 1_020);
+        assert!((59 * SECOND..=61 * SECOND).contains(&minute), "{minute}");
+    }
+
+    #[test]
+    fn throttling_and_idle_loops_stop_the_ramp() {
+        let mut m = mapping(&Lambda::default());
+        assert_eq!(m.tick(0, true, true).added, 0);
+        m.park(0);
+        assert_eq!(m.tick(SECOND, true, false).added, 0);
+        assert!(m.wake(2 * SECOND) && !m.wake(2 * SECOND));
+    }
+
+    #[test]
+    fn idle_loops_retire_to_five_and_then_to_two() {
+        let mut m = mapping(&Lambda::default());
+        time_to(&mut m, 50);
+        for _ in 0..50 {
+            m.park(MINUTE);
+        }
+        m.last_found = MINUTE;
+        m.tick(MINUTE + 19 * SECOND, false, false);
+        assert_eq!((m.loops(), m.empty_receives), (50, 0));
+        m.tick(MINUTE + 20 * SECOND, false, false);
+        assert_eq!((m.loops(), m.parked()), (5, 5));
+        assert_eq!(m.take_empty_receives(MINUTE + 20 * SECOND), 50);
+        m.tick(20 * MINUTE, false, false);
+        assert_eq!(m.loops(), 2);
+    }
+
+    #[test]
+    fn five_idle_pollers_cost_fifteen_receives_a_minute() {
+        let beliefs = Parameters { esm_idle: 5, ..Parameters::default() };
+        let mut m = Mapping::new(&Lambda::default(), &beliefs);
+        (0..5).for_each(|_| m.park(0));
+        assert_eq!(m.take_empty_receives(60 * MINUTE), 900);
+    }
+
+    #[test]
+    fn errors_shrink_it_unless_the_batch_is_reported_in_parts() {
+        let mut plain = mapping(&Lambda::default());
+        time_to(&mut plain, 60);
+        let ended = (0..200).filter(|_| !plain.finished(true)).count();
+        assert_eq!((plain.loops(), ended), (2, 58));
+        let mut partial = mapping(&Lambda { partial_batch_responses: true, ..Lambda::default() });
+        time_to(&mut partial, 60);
+        assert!((0..200).all(|_| partial.finished(true)));
+    }
+}

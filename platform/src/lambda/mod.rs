@@ -1,0 +1,9 @@
+//! A Lambda function (execution environments and their scaling) and its SQS event source mapping.
+
+mod cold_start;
+mod function;
+mod mapping;
+
+pub use cold_start::{FirstInvoke, first_invoke, init_duration};
+pub use function::{Admission, Environment, Function};
+pub use mapping::{Mapping, Tick};

@@ -1,0 +1,163 @@
+use super::*;
+use crate::cloudwatch::Datapoint;
+use model::time::SECOND;
+
+fn step_policy(change: i32, cooldown: Nanos) -> ScalingPolicy {
+    let steps = vec![Step { lower: Some(0.0), upper: None, change }];
+    ScalingPolicy::Step(scaling_of(Adjustment::ChangeInCapacity, steps, cooldown))
+}
+
+fn scaling_of(adjustment: Adjustment, steps: Vec<Step>, cooldown: Nanos) -> StepScaling {
+    let alarm = Alarm {
+        metric: AlarmMetric::VisibleMessages,
+        statistic: Statistic::Average,
+        comparison: Comparison::AtLeast,
+        threshold: 100.0,
+        period: MINUTE,
+        evaluation_periods: 1,
+        datapoints_to_alarm: 1,
+        missing_data: MissingData::Missing,
+    };
+    StepScaling { alarm, adjustment, steps, cooldown, min_adjustment: 0 }
+}
+
+fn service(policies: Vec<ScalingPolicy>) -> AutoScaling {
+    let ecs = Ecs { tasks: 1, min_tasks: 1, max_tasks: 100, scaling: policies, ..Ecs::default() };
+    AutoScaling::new(&ecs, &Parameters::default())
+}
+
+/// Publishes a value per minute and evaluates with tasks that start `start` after they are asked for;
+/// returns the desired count after each evaluation.
+fn play(scaling: &mut AutoScaling, values: &[f64], start: Nanos) -> Vec<u32> {
+    let mut metrics = Metrics::default();
+    let (mut running, mut asked) = (scaling.desired(), Vec::<(Nanos, u32)>::new());
+    let mut seen = Vec::new();
+    for (minute, &value) in values.iter().enumerate() {
+        let end = (minute as u64 + 1) * MINUTE;
+        let now = end + MINUTE + 5 * SECOND;
+        metrics.visible.publish(Datapoint::single(end - MINUTE, end + MINUTE, value));
+        asked.retain(|&(at, count)| {
+            if at <= now {
+                running = count;
+                scaling.settle(at, running);
+            }
+            at > now
+        });
+        scaling.evaluate(now, &metrics, running);
+        if scaling.desired() != running && asked.last().is_none_or(|a| a.1 != scaling.desired()) {
+            asked.push((now + start, scaling.desired()));
+        }
+        seen.push(scaling.desired());
+    }
+    seen
+}
+
+#[test]
+fn a_step_policy_fires_again_each_minute_while_in_alarm() {
+    let mut scaling = service(vec![step_policy(5, 0)]);
+    assert_eq!(play(&mut scaling, &[500.0; 4], 30 * SECOND), [6, 11, 16, 21]);
+}
+
+#[test]
+fn but_not_within_its_cooldown() {
+    let mut scaling = service(vec![step_policy(5, 300 * SECOND)]);
+    // Fulfilled 30 s after the first firing; the next comes with the first evaluation 300 s later.
+    assert_eq!(play(&mut scaling, &[500.0; 8], 30 * SECOND), [6, 6, 6, 6, 6, 6, 11, 11]);
+}
+
+#[test]
+fn slow_starts_stretch_the_cooldown_and_do_not_run_away() {
+    let mut scaling = service(vec![step_policy(5, 0)]);
+    // Base is the running count: while tasks are pending, the same answer comes out.
+    assert_eq!(play(&mut scaling, &[500.0; 5], 150 * SECOND), [6, 6, 6, 11, 11]);
+}
+
+#[test]
+fn a_larger_step_in_the_cooldown_adds_the_difference() {
+    let steps = vec![
+        Step { lower: Some(0.0), upper: Some(1_000.0), change: 2 },
+        Step { lower: Some(1_000.0), upper: None, change: 3 },
+    ];
+    let policy = ScalingPolicy::Step(scaling_of(Adjustment::ChangeInCapacity, steps, 300 * SECOND));
+    let mut scaling = service(vec![policy]);
+    assert_eq!(play(&mut scaling, &[500.0, 500.0, 5_000.0], 600 * SECOND), [3, 3, 4]);
+}
+
+#[test]
+fn bounds_are_inclusive_where_documented() {
+    let steps = [
+        Step { lower: Some(0.0), upper: Some(10.0), change: 1 },
+        Step { lower: Some(10.0), upper: None, change: 2 },
+    ];
+    let high = scaling_of(Adjustment::ChangeInCapacity, steps.to_vec(), 0).alarm;
+    let change = |alarm: &Alarm, steps: &[Step], value| matching_step(steps, alarm, value).map(|s| s.change);
+    assert_eq!(change(&high, &steps, 109.9), Some(1));
+    assert_eq!(change(&high, &steps, 110.0), Some(2));
+    let low = Alarm { comparison: Comparison::LessThan, ..high };
+    let down = [
+        Step { lower: Some(-10.0), upper: Some(0.0), change: -1 },
+        Step { lower: None, upper: Some(-10.0), change: -2 },
+    ];
+    assert_eq!(change(&low, &down, 90.1), Some(-1));
+    assert_eq!(change(&low, &down, 90.0), Some(-2));
+}
+
+#[test]
+fn percentages_round_as_documented() {
+    let of = |running, change, least| {
+        let scaling = scaling_of(Adjustment::PercentChangeInCapacity, Vec::new(), 0);
+        adjusted(running, change, &StepScaling { min_adjustment: least, ..scaling })
+    };
+    // 12.7 rounds to 12, 0.67 to 1, -0.58 to -1, -6.67 to -6.
+    assert_eq!(of(10, 127, 0), 22);
+    assert_eq!(of(1, 67, 0), 2);
+    assert_eq!(of(10, -6, 0), 9);
+    assert_eq!(of(10, -67, 0), 4);
+    assert_eq!(of(4, 25, 2), 6);
+    let exact = scaling_of(Adjustment::ExactCapacity, Vec::new(), 0);
+    assert_eq!(adjusted(9, 4, &exact), 4);
+}
+
+fn tracking(target: f64, cooldown: Nanos) -> ScalingPolicy {
+    ScalingPolicy::TargetTracking(TargetTracking {
+        metric: AlarmMetric::VisibleMessages,
+        target,
+        scale_out_cooldown: cooldown,
+        scale_in_cooldown: cooldown,
+        disable_scale_in: false,
+    })
+}
+
+#[test]
+fn target_tracking_needs_three_high_points_and_fifteen_low_ones() {
+    let mut scaling = service(vec![tracking(100.0, 0)]);
+    let out = play(&mut scaling, &[450.0; 3], 10 * SECOND);
+    assert_eq!(out, [1, 1, 5]);
+    let mut scaling = service(vec![tracking(100.0, 0)]);
+    scaling.desired = 20;
+    let inward = play(&mut scaling, &[10.0; 16], 10 * SECOND);
+    assert_eq!(inward[..14], [20; 14]);
+    assert_eq!(inward[14..], [18, 17], "gradually");
+}
+
+#[test]
+fn target_tracking_leaves_zero_on_the_first_sign_of_demand() {
+    let ecs = Ecs { tasks: 0, min_tasks: 0, max_tasks: 10, scaling: vec![tracking(100.0, 0)], ..Ecs::default() };
+    let mut scaling = AutoScaling::new(&ecs, &Parameters::default());
+    assert_eq!(play(&mut scaling, &[0.0, 3.0], 10 * SECOND), [0, 1]);
+}
+
+#[test]
+fn the_largest_scale_out_wins_and_bounds_hold() {
+    let mut scaling = service(vec![step_policy(5, 0), step_policy(200, 0)]);
+    assert_eq!(play(&mut scaling, &[500.0], 0), [100]);
+}
+
+#[test]
+fn scheduled_actions_move_the_count_with_the_bounds() {
+    let action = Scheduled { at: MINUTE, min_tasks: Some(7), max_tasks: None };
+    let mut scaling = service(vec![ScalingPolicy::Scheduled(action)]);
+    assert_eq!(scaling.next_scheduled(), Some(MINUTE));
+    scaling.apply_scheduled(MINUTE);
+    assert_eq!((scaling.desired(), scaling.next_scheduled()), (7, None));
+}
