@@ -211,6 +211,18 @@ pub fn read(dir: &Path) -> Result<Run> {
     Ok(Run { manifest, stacks })
 }
 
+/// SHA-256 of a text, hexadecimal.
+#[must_use]
+pub fn text_hash(text: &str) -> String {
+    use sha2::Digest;
+    use std::fmt::Write;
+    sha2::Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
+        // Writing into a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
 fn check_schema(text: &str) -> Result<()> {
     #[derive(Deserialize)]
     struct Version {

@@ -61,8 +61,70 @@ pub struct WindowCounts {
     pub start: Nanos,
     /// Stage.
     pub stage: Stage,
-    /// `(value in microseconds, count)`, ascending; the value is any member of its HdrHistogram bin.
-    pub counts: Vec<(u64, u64)>,
+    /// The bins.
+    pub counts: Counts,
+}
+
+/// `(value in microseconds, count)` of the bins that are not empty, ascending; the value is the largest of its
+/// HdrHistogram bin. Packed to about two bytes a bin, since a run has thousands of histograms.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// For each bin its distance from the one before, then its count, as LEB128.
+    packed: Box<[u8]>,
+}
+
+impl Counts {
+    /// The bins, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let mut rest = &self.packed[..];
+        let mut bin = 0;
+        std::iter::from_fn(move || {
+            bin += unpack(&mut rest)? as usize;
+            Some((highest_of(bin), unpack(&mut rest)?))
+        })
+    }
+
+    /// Number of samples.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.iter().map(|(_, count)| count).sum()
+    }
+}
+
+/// From values in any unit's place of their bin, ascending.
+impl FromIterator<(u64, u64)> for Counts {
+    fn from_iter<I: IntoIterator<Item = (u64, u64)>>(bins: I) -> Self {
+        let mut packed = Vec::new();
+        let mut last = 0;
+        for (value, count) in bins {
+            let bin = bin_of(value);
+            pack(&mut packed, bin.saturating_sub(last) as u64);
+            pack(&mut packed, count);
+            last = bin;
+        }
+        Self { packed: packed.into_boxed_slice() }
+    }
+}
+
+fn pack(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn unpack(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            break;
+        }
+    }
+    Some(value)
 }
 
 /// All windows of a stack.
@@ -170,8 +232,8 @@ pub fn empty_histogram() -> Histogram<u64> {
     histogram
 }
 
-fn add(histogram: &mut Histogram<u64>, counts: &[(u64, u64)]) {
-    for &(value, count) in counts {
+fn add(histogram: &mut Histogram<u64>, counts: &Counts) {
+    for (value, count) in counts.iter() {
         histogram.record_n(value, count).expect("the histogram resizes itself");
     }
 }
@@ -200,8 +262,8 @@ pub struct Spans {
     pub start: Nanos,
     /// Started to finished.
     pub work: Nanos,
-    /// Finished to deleted.
-    pub acknowledge: Nanos,
+    /// Finished to deleted; `None` if it was not deleted.
+    pub acknowledge: Option<Nanos>,
 }
 
 /// Records spans by window of intended time, as a run goes on.
@@ -260,9 +322,12 @@ impl Recorder {
         let stages = window.stages.get_or_insert_with(|| {
             spare.pop().unwrap_or_else(|| Box::new(std::array::from_fn(|_| Bins::new())))
         });
-        let values = [spans.latency, spans.queue, spans.start, spans.work, spans.acknowledge];
+        let values = [spans.latency, spans.queue, spans.start, spans.work];
         for (bins, value) in stages.iter_mut().zip(values) {
             bins.record(value / MICROSECOND);
+        }
+        if let Some(acknowledge) = spans.acknowledge {
+            stages[values.len()].record(acknowledge / MICROSECOND);
         }
         self.settled(number);
     }
@@ -285,8 +350,7 @@ impl Recorder {
         self.first += 1;
         if let Some(mut stages) = window.stages {
             for (bins, stage) in stages.iter_mut().zip(RECORDED) {
-                let counts = bins.drain();
-                if !counts.is_empty() {
+                if let Some(counts) = bins.drain() {
                     self.closed.push(WindowCounts { start, stage, counts });
                 }
             }
@@ -326,19 +390,18 @@ impl Bins {
     }
 
     /// Takes the counts out and leaves the bins empty.
-    fn drain(&mut self) -> Vec<(u64, u64)> {
+    fn drain(&mut self) -> Option<Counts> {
         if self.low > self.high {
-            return Vec::new();
+            return None;
         }
-        let mut out = Vec::new();
-        for index in self.low..=self.high {
-            let count = std::mem::take(&mut self.counts[index]);
-            if count > 0 {
-                out.push((highest_of(index), u64::from(count)));
-            }
-        }
+        let counts = (self.low..=self.high)
+            .filter_map(|index| {
+                let count = std::mem::take(&mut self.counts[index]);
+                (count > 0).then(|| (highest_of(index), u64::from(count)))
+            })
+            .collect();
         (self.low, self.high) = (usize::MAX, 0);
-        out
+        Some(counts)
     }
 }
 
@@ -374,7 +437,7 @@ mod tests {
     }
 
     fn spans(latency: Nanos) -> Spans {
-        Spans { latency, queue: latency / 2, start: 0, work: latency / 2, acknowledge: MILLISECOND }
+        Spans { latency, queue: latency / 2, start: 0, work: latency / 2, acknowledge: Some(MILLISECOND) }
     }
 
     #[test]

@@ -3,9 +3,30 @@
 //! Goals: plain data in AWS's own terms, every field with its unit and default.
 //! Non-goals: reading text (`read`), deciding whether a scenario makes sense (`check`).
 
+mod arrivals;
+mod check;
+mod describe;
+mod kinds;
+mod lists;
+mod overrides;
 mod parameters;
+mod problem;
+mod read;
+mod scaling;
+mod schema;
+mod settings;
+mod stacks;
+mod syntax;
+mod table;
+mod trace;
+mod tree;
+mod units;
 
+pub use describe::describe;
 pub use parameters::{Belief, Confidence, Parameters, Setting};
+pub use problem::{Place, Problem, Problems};
+pub use read::{Source, load, parse};
+pub use schema::schema;
 
 use crate::random::Sampler;
 use crate::time::{HOUR, MILLISECOND, MINUTE, Nanos, SECOND};
@@ -709,6 +730,20 @@ impl Runtime {
         (Self::Ruby34, "ruby3.4"),
     ];
 }
+
+/// The regions that can be asked for: those that the price list knows.
+pub const REGIONS: [&str; 10] = [
+    "us-east-1",
+    "us-east-2",
+    "us-west-2",
+    "eu-west-1",
+    "eu-central-1",
+    "eu-north-1",
+    "ap-south-1",
+    "ap-northeast-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+];
 
 /// Defaults that are not a struct's own.
 impl Scenario {
