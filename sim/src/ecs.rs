@@ -1,0 +1,501 @@
+//! A stack that drains its queue with an ECS service: tasks that poll, work and delete.
+
+mod control;
+
+use crate::books::{Attempt, Books, Load};
+use crate::engine::{Consumer, World};
+use crate::events::{Due, Token};
+use crate::lambda::CpuShare;
+use control::Control;
+use model::random::{Sampler, Stream};
+use model::scenario::{Delete, Ecs, Parameters, Poll, Stack, Worker};
+use model::time::{MILLISECOND, Nanos};
+use platform::ecs::TaskId;
+use platform::sqs::{Polling, Receipt, Received};
+use std::collections::VecDeque;
+
+/// Kinds of event. `WORK`: the id is a slot; else a task, or nothing.
+mod kind {
+    pub(super) const WORK: u32 = 0;
+    pub(super) const POLL: u32 = 1;
+    pub(super) const EMPTY: u32 = 2;
+    pub(super) const START: u32 = 3;
+    pub(super) const KILL: u32 = 4;
+    pub(super) const INTERRUPT: u32 = 5;
+    pub(super) const WAKE: u32 = 6;
+    pub(super) const SAMPLE: u32 = 7;
+    pub(super) const MINUTE: u32 = 8;
+    pub(super) const EVALUATE: u32 = 9;
+    pub(super) const SCHEDULED: u32 = 10;
+}
+
+/// A message on its way through a task.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    receipt: Receipt,
+    receive_count: u32,
+    work: Nanos,
+    fails: bool,
+    received_at: Nanos,
+    /// When the worker has the answer to its receive.
+    here_at: Nanos,
+}
+
+/// A place in a task where one message is worked on.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    /// The event that ends the work; the default token when the slot is free.
+    token: Token,
+    entry: Option<Entry>,
+    started_at: Nanos,
+    finished_at: Nanos,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    /// Not started yet.
+    Pending,
+    Running,
+    /// After SIGTERM.
+    Stopping,
+    Gone,
+}
+
+/// The program in a task.
+#[derive(Clone, Debug)]
+struct Task {
+    life: Life,
+    busy: u32,
+    /// Received and not begun.
+    buffer: VecDeque<Entry>,
+    /// Finished and waiting for the batch to be deleted: with when they finished.
+    done: Vec<(Attempt, bool)>,
+    slots: Vec<Slot>,
+    free_slots: Vec<u32>,
+    /// Names the poll that is outstanding: an event, or a place among the parked.
+    poll: Token,
+    parked_since: Option<Nanos>,
+}
+
+pub(crate) struct EcsStack {
+    world: World,
+    worker: Worker,
+    visibility_timeout: Nanos,
+    tasks: Vec<Task>,
+    /// Tasks on a long poll, the longest first; entries of tasks that no longer wait are skipped.
+    parked: VecDeque<(TaskId, Nanos)>,
+    busy: u32,
+    receive_latency: Sampler,
+    delete_latency: Sampler,
+    stream: Stream,
+    cpu: CpuShare,
+    /// Computing time begun in this minute, in nanoseconds of one vCPU.
+    cpu_ns: f64,
+    scratch: Vec<Received>,
+    control: Control,
+}
+
+impl EcsStack {
+    pub(crate) fn new(
+        world: World,
+        stack: &Stack,
+        config: &Ecs,
+        beliefs: &Parameters,
+        seed: u64,
+        cpu_share: f64,
+    ) -> Self {
+        let stack_seed = |what: &str| Stream::new(seed, &format!("{} {what}", stack.name));
+        let mut new = Self {
+            world,
+            worker: config.worker,
+            visibility_timeout: config.worker.visibility_timeout.unwrap_or(stack.queue.visibility_timeout),
+            tasks: Vec::new(),
+            parked: VecDeque::new(),
+            busy: 0,
+            receive_latency: Sampler::lognormal(beliefs.sqs_receive_median, beliefs.sqs_receive_p99),
+            delete_latency: Sampler::lognormal(beliefs.sqs_delete_median, beliefs.sqs_delete_p99),
+            stream: stack_seed("calls"),
+            cpu: CpuShare { share: cpu_share, vcpus: f64::from(config.cpu_units) / 1024.0 },
+            cpu_ns: 0.0,
+            scratch: Vec::new(),
+            control: Control::new(config, beliefs, stack_seed("service"), stack_seed("control")),
+        };
+        new.begin(config);
+        new
+    }
+
+    pub(crate) fn into_world(self) -> World {
+        self.world
+    }
+
+    /// The program of a task begins.
+    fn run_task(&mut self, now: Nanos, task: TaskId) {
+        let state = &mut self.tasks[task as usize];
+        state.life = Life::Running;
+        state.slots = vec![Slot::default(); self.worker.concurrency as usize];
+        state.free_slots = (0..self.worker.concurrency).rev().collect();
+        self.poll(now, task);
+    }
+
+    /// Makes room for tasks up to `task`.
+    fn know_task(&mut self, task: TaskId) {
+        while self.tasks.len() <= task as usize {
+            self.tasks.push(Task {
+                life: Life::Pending,
+                busy: 0,
+                buffer: VecDeque::new(),
+                done: Vec::new(),
+                slots: Vec::new(),
+                free_slots: Vec::new(),
+                poll: Token::default(),
+                parked_since: None,
+            });
+        }
+    }
+
+    /// A task asks for messages. False if it found none, and now waits.
+    fn poll(&mut self, now: Nanos, task: TaskId) -> bool {
+        let most = match self.worker.poll {
+            Poll::AllDone => self.worker.batch_size,
+            Poll::SlotFree => {
+                let free = self.worker.concurrency - self.tasks[task as usize].busy;
+                free.min(self.worker.batch_size)
+            }
+        };
+        let polling = if self.worker.wait_time > 0 { Polling::Long } else { Polling::Short };
+        self.scratch.clear();
+        let World { queue, books, .. } = &mut self.world;
+        let polled = queue.receive(now, most, polling, self.visibility_timeout, &mut self.scratch);
+        if polled.is_err() || self.scratch.is_empty() {
+            self.found_nothing(now, task);
+            return false;
+        }
+        books.counters.not_visible_max = books.counters.not_visible_max.max(queue.in_flight());
+        self.received(now, task);
+        true
+    }
+
+    fn received(&mut self, now: Nanos, task: TaskId) {
+        let here_at = now + self.receive_latency.draw(&mut self.stream);
+        let mut bytes = 0;
+        for index in 0..self.scratch.len() {
+            let received = self.scratch[index];
+            let Some(load) = self.world.queue.payload_mut(received.receipt) else { continue };
+            Books::held(load);
+            bytes += u64::from(load.bytes);
+            let entry = entry_of(load, received, now, here_at);
+            let state = &mut self.tasks[task as usize];
+            if state.busy < self.worker.concurrency && state.buffer.is_empty() {
+                self.begin_work(here_at, task, entry);
+            } else {
+                state.buffer.push_back(entry);
+            }
+        }
+        self.world.books.received(self.scratch.len(), bytes);
+        let has_room = self.tasks[task as usize].busy < self.worker.concurrency;
+        if self.worker.poll == Poll::SlotFree && has_room {
+            // One receive at a time: the next goes out when this one is answered.
+            self.tasks[task as usize].poll = self.world.events.push(here_at, kind::POLL, task);
+        }
+    }
+
+    fn found_nothing(&mut self, now: Nanos, task: TaskId) {
+        if self.worker.wait_time == 0 {
+            self.world.books.empty_receives(1);
+            let answered = self.receive_latency.draw(&mut self.stream) + self.worker.idle_sleep;
+            // A poll takes time, whatever the beliefs say: the loop must move on.
+            let again = now + answered.max(MILLISECOND);
+            self.tasks[task as usize].poll = self.world.events.push(again, kind::POLL, task);
+            return;
+        }
+        let state = &mut self.tasks[task as usize];
+        state.parked_since = Some(now);
+        self.parked.push_back((task, now));
+        if self.worker.idle_sleep > 0 {
+            state.poll = self.world.events.push(now + self.worker.wait_time, kind::EMPTY, task);
+        }
+    }
+
+    /// The task that has waited longest stops waiting.
+    fn unpark_first(&mut self, now: Nanos) -> Option<TaskId> {
+        while let Some((task, since)) = self.parked.pop_front() {
+            let state = &mut self.tasks[task as usize];
+            if state.parked_since == Some(since) {
+                self.unpark(now, task);
+                return Some(task);
+            }
+        }
+        None
+    }
+
+    /// Ends a long poll; what it cost so far is counted.
+    fn unpark(&mut self, now: Nanos, task: TaskId) {
+        let state = &mut self.tasks[task as usize];
+        if let Some(since) = state.parked_since.take() {
+            state.poll = Token::default();
+            if self.worker.idle_sleep == 0 {
+                self.world.books.empty_receives((now - since) / self.worker.wait_time);
+            }
+        }
+    }
+
+    /// Counts the long polls of waiting tasks that have come back empty by now.
+    fn settle_parked(&mut self, now: Nanos) {
+        if self.worker.idle_sleep > 0 {
+            return;
+        }
+        let mut empty = 0;
+        for (task, since) in &mut self.parked {
+            let state = &mut self.tasks[*task as usize];
+            if state.parked_since == Some(*since) {
+                let polls = (now - *since) / self.worker.wait_time;
+                empty += polls;
+                *since += polls * self.worker.wait_time;
+                state.parked_since = Some(*since);
+            }
+        }
+        self.world.books.empty_receives(empty);
+    }
+
+    /// A free slot takes a message.
+    fn begin_work(&mut self, now: Nanos, task: TaskId, entry: Entry) {
+        let state = &mut self.tasks[task as usize];
+        let Some(index) = state.free_slots.pop() else { return };
+        state.busy += 1;
+        let busy = state.busy;
+        self.busy += 1;
+        let finished_at = now + self.cpu.stretch(entry.work, busy);
+        self.cpu_ns += entry.work as f64 * self.cpu.share;
+        let ends = match self.worker.delete {
+            Delete::Each if !entry.fails => finished_at + self.delete_latency.draw(&mut self.stream),
+            Delete::Each | Delete::Batch => finished_at,
+        };
+        let id = task * self.worker.concurrency + index;
+        let token = self.world.events.push(ends, kind::WORK, id);
+        self.tasks[task as usize].slots[index as usize] = Slot { token, entry: Some(entry), started_at: now, finished_at };
+    }
+
+    /// The work on a message is over, and its delete is answered.
+    fn end_work(&mut self, due: Due) {
+        let task = due.id / self.worker.concurrency;
+        let index = (due.id % self.worker.concurrency) as usize;
+        let now = due.at;
+        let state = &mut self.tasks[task as usize];
+        let Some(slot) = state.slots.get_mut(index).filter(|slot| slot.token == due.token) else { return };
+        let Some(entry) = slot.entry.take() else { return };
+        let attempt = attempt_of(&entry, slot, task);
+        slot.token = Token::default();
+        state.free_slots.push(index as u32);
+        state.busy -= 1;
+        self.busy -= 1;
+        let World { queue, books, .. } = &mut self.world;
+        if self.worker.delete == Delete::Batch {
+            state.done.push((attempt, entry.fails));
+        } else if entry.fails {
+            books.abandoned(queue, attempt.receipt);
+        } else {
+            books.completed(queue, &attempt, Some(now));
+            books.delete(queue, attempt.receipt);
+            books.requests.delete += 1;
+        }
+        self.go_on(now, task);
+    }
+
+    /// What a task does when a slot has become free.
+    fn go_on(&mut self, now: Nanos, task: TaskId) {
+        let state = &mut self.tasks[task as usize];
+        if let Some(entry) = state.buffer.pop_front() {
+            return self.begin_work(now.max(entry.here_at), task, entry);
+        }
+        let all_done = state.busy == 0;
+        let mut next_poll = now;
+        if all_done && !state.done.is_empty() {
+            next_poll = self.delete_batch(now, task);
+        }
+        let stays = self.polls_after_sigterm();
+        let state = &mut self.tasks[task as usize];
+        if state.life == Life::Stopping && !stays {
+            if all_done {
+                self.exit(now, task);
+            }
+            return;
+        }
+        let waiting = state.poll != Token::default() || state.parked_since.is_some();
+        let wants_more = match self.worker.poll {
+            Poll::AllDone => all_done,
+            Poll::SlotFree => true,
+        };
+        if !wants_more || waiting {
+            return;
+        }
+        if next_poll > now {
+            state.poll = self.world.events.push(next_poll, kind::POLL, task);
+        } else {
+            self.poll(now, task);
+        }
+    }
+
+    /// DeleteMessageBatch for what the batch has finished; returns when it is answered.
+    fn delete_batch(&mut self, now: Nanos, task: TaskId) -> Nanos {
+        let done = std::mem::take(&mut self.tasks[task as usize].done);
+        let answered = now + self.delete_latency.draw(&mut self.stream);
+        let World { queue, books, .. } = &mut self.world;
+        let mut deleted = false;
+        for (attempt, fails) in &done {
+            if *fails {
+                books.abandoned(queue, attempt.receipt);
+                continue;
+            }
+            deleted = true;
+            books.completed(queue, attempt, Some(answered));
+            books.delete(queue, attempt.receipt);
+        }
+        // A received batch holds at most ten messages: one call.
+        books.requests.delete += u64::from(deleted);
+        answered
+    }
+
+    fn polls_after_sigterm(&self) -> bool {
+        !self.worker.drains_on_sigterm
+    }
+
+    /// SIGTERM: the program finishes what it has, or does not care.
+    fn terminate(&mut self, now: Nanos, task: TaskId) {
+        self.know_task(task);
+        let state = &mut self.tasks[task as usize];
+        if state.life != Life::Running {
+            return;
+        }
+        state.life = Life::Stopping;
+        if self.polls_after_sigterm() {
+            return;
+        }
+        self.unpark(now, task);
+        let state = &mut self.tasks[task as usize];
+        state.poll = Token::default();
+        if state.busy == 0 && state.buffer.is_empty() {
+            self.exit(now, task);
+        }
+    }
+
+    /// SIGKILL: whatever the program held comes back after its visibility timeout.
+    fn kill(&mut self, now: Nanos, task: TaskId) {
+        if self.tasks[task as usize].life != Life::Stopping {
+            return;
+        }
+        self.unpark(now, task);
+        let state = &mut self.tasks[task as usize];
+        self.busy -= state.busy;
+        state.busy = 0;
+        let World { queue, books, .. } = &mut self.world;
+        for slot in &mut state.slots {
+            let Some(entry) = slot.entry.take() else { continue };
+            if slot.finished_at <= now && !entry.fails {
+                books.completed(queue, &attempt_of(&entry, slot, task), None);
+            } else {
+                books.abandoned(queue, entry.receipt);
+            }
+        }
+        for (attempt, fails) in state.done.drain(..) {
+            if fails {
+                books.abandoned(queue, attempt.receipt);
+            } else {
+                books.completed(queue, &attempt, None);
+            }
+        }
+        for entry in state.buffer.drain(..) {
+            books.abandoned(queue, entry.receipt);
+        }
+        self.exit(now, task);
+    }
+
+    fn exit(&mut self, now: Nanos, task: TaskId) {
+        let state = &mut self.tasks[task as usize];
+        state.life = Life::Gone;
+        // A task that is gone keeps no memory.
+        (state.slots, state.free_slots) = (Vec::new(), Vec::new());
+        (state.buffer, state.done) = (VecDeque::new(), Vec::new());
+        self.control.exited(now, task);
+    }
+
+    /// A poll that was scheduled; the token tells whether the task still wants it.
+    fn polled(&mut self, due: Due) {
+        let state = &mut self.tasks[due.id as usize];
+        if state.poll == due.token && matches!(state.life, Life::Running | Life::Stopping) {
+            state.poll = Token::default();
+            self.poll(due.at, due.id);
+        }
+    }
+
+    /// A long poll came back empty and the worker pauses.
+    fn came_back_empty(&mut self, due: Due) {
+        let state = &mut self.tasks[due.id as usize];
+        if state.poll == due.token && state.parked_since.take().is_some() {
+            self.world.books.empty_receives(1);
+            let again = due.at + self.worker.idle_sleep;
+            state.poll = self.world.events.push(again, kind::POLL, due.id);
+        }
+    }
+}
+
+#[inline]
+fn entry_of(load: &Load, received: Received, received_at: Nanos, here_at: Nanos) -> Entry {
+    Entry {
+        receipt: received.receipt,
+        receive_count: received.receive_count,
+        work: load.work,
+        fails: load.fails(received.receive_count),
+        received_at,
+        here_at,
+    }
+}
+
+#[inline]
+fn attempt_of(entry: &Entry, slot: &Slot, task: TaskId) -> Attempt {
+    Attempt {
+        receipt: entry.receipt,
+        received_at: entry.received_at,
+        started_at: slot.started_at,
+        finished_at: slot.finished_at,
+        receive_count: entry.receive_count,
+        worker: task,
+        cold_start: false,
+    }
+}
+
+impl Consumer for EcsStack {
+    #[inline]
+    fn world(&mut self) -> &mut World {
+        &mut self.world
+    }
+
+    #[inline]
+    fn visible(&mut self, now: Nanos) {
+        while self.world.queue.visible() > 0 {
+            let Some(task) = self.unpark_first(now) else { return };
+            if !self.poll(now, task) {
+                return;
+            }
+        }
+    }
+
+    #[inline]
+    fn handle(&mut self, due: Due) {
+        match due.kind {
+            kind::WORK => self.end_work(due),
+            kind::POLL => self.polled(due),
+            kind::EMPTY => self.came_back_empty(due),
+            kind::KILL => self.kill(due.at, due.id),
+            _ => self.handle_control(due),
+        }
+    }
+
+    fn idle(&self) -> bool {
+        self.busy == 0
+    }
+
+    fn sample(&mut self, now: Nanos) {
+        self.settle_parked(now);
+        self.sample_control(now);
+    }
+}

@@ -1,0 +1,533 @@
+//! A stack that drains its queue with a Lambda function behind an event source mapping.
+
+use crate::books::{Attempt, Books, Load};
+use crate::engine::{Consumer, World};
+use crate::events::Due;
+use model::random::{Sampler, Stream};
+use model::run::{Activity, ActivityKind};
+use model::scenario::{Lambda, Parameters, Stack};
+use model::series::metric;
+use model::time::{MILLISECOND, MINUTE, Nanos, SECOND};
+use model::usage::Item;
+use platform::lambda::{Admission, Environment, Function, Mapping};
+use platform::sqs::{Polling, Received};
+use std::collections::VecDeque;
+
+/// Kinds of event; the id is a batch's number.
+mod kind {
+    pub(super) const END: u32 = 0;
+    pub(super) const RETRY: u32 = 1;
+    pub(super) const WINDOW: u32 = 2;
+    pub(super) const TICK: u32 = 3;
+    pub(super) const MINUTE: u32 = 4;
+}
+
+/// Messages of one ReceiveMessage call of the mapping.
+const RECEIVE_MOST: u32 = 10;
+/// DeleteMessageBatch takes this many.
+const DELETE_MOST: u64 = 10;
+
+/// One message of a batch, and what its invocation makes of it.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    received: Received,
+    load: Load,
+    received_at: Nanos,
+    started_at: Nanos,
+    finished_at: Nanos,
+    outcome: Fate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Untouched,
+    Failed,
+    Succeeded,
+}
+
+/// A loop's batch: being collected, held back by throttling, or being invoked.
+#[derive(Clone, Debug, Default)]
+struct Batch {
+    entries: Vec<Entry>,
+    environment: Option<Environment>,
+    cold: bool,
+    tries: u32,
+    /// First receive; the batch is dropped when its first message becomes visible again.
+    since: Nanos,
+    drop_at: Nanos,
+    failed: bool,
+    reset: bool,
+    collecting: bool,
+}
+
+pub(crate) struct LambdaStack {
+    world: World,
+    function: Function,
+    mapping: Mapping,
+    config: Lambda,
+    visibility_timeout: Nanos,
+    batches: Vec<Batch>,
+    free: Vec<u32>,
+    /// Batches that wait for more messages, the oldest first.
+    collecting: VecDeque<u32>,
+    /// Batches that throttling holds back.
+    held_back: u32,
+    busy: u32,
+    samplers: Samplers,
+    stream: Stream,
+    /// Time that the computing part of work takes, as a multiple of a full vCPU's.
+    cpu: CpuShare,
+    scratch: Vec<Received>,
+    totals: Totals,
+    window: WindowCounts,
+    last_throttle: Option<Nanos>,
+    metered_to: Nanos,
+    account_limited: bool,
+}
+
+struct Samplers {
+    delivery: Sampler,
+    delete: Sampler,
+    first_invoke: Nanos,
+    retry: (Nanos, Nanos),
+    window_wait: Nanos,
+    log_bytes: u64,
+}
+
+/// How a platform's CPU stretches work: `share` of it is computing, on `vcpus` for so many messages at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CpuShare {
+    pub(crate) share: f64,
+    pub(crate) vcpus: f64,
+}
+
+impl CpuShare {
+    /// Duration of `work` while `at_once` messages share the CPU.
+    #[inline]
+    pub(crate) fn stretch(&self, work: Nanos, at_once: u32) -> Nanos {
+        if self.share == 0.0 {
+            return work;
+        }
+        let slowdown = (f64::from(at_once) * self.share / self.vcpus).max(1.0);
+        (work as f64 * (1.0 + self.share * (slowdown - 1.0))) as Nanos
+    }
+}
+
+/// Metered so far.
+#[derive(Default)]
+struct Totals {
+    invocations: u64,
+    on_demand_mb_ms: u64,
+    provisioned_mb_ms: u64,
+    provisioned_mb_ns: u128,
+    poller_ns: u128,
+}
+
+/// Counted in the open window.
+#[derive(Default)]
+struct WindowCounts {
+    invocations: u64,
+    errors: u64,
+    throttles: u64,
+    cold_starts: u64,
+    busy_max: u32,
+}
+
+impl LambdaStack {
+    pub(crate) fn new(world: World, stack: &Stack, config: &Lambda, beliefs: &Parameters, seed: u64, cpu_share: f64) -> Self {
+        let queue_timeout = stack.queue.visibility_timeout;
+        // With a batching window the mapping asks for longer. Source: Lambda developer guide, using SQS.
+        let with_window = config.batching_window + config.timeout + 30 * SECOND;
+        let needs_more =
+            config.batching_window > 0 && config.batching_window + config.timeout > queue_timeout;
+        let stack_seed = |what: &str| Stream::new(seed, &format!("{} {what}", stack.name));
+        let vcpus = f64::from(config.memory_mb) / beliefs.lambda_mb_per_vcpu.max(1) as f64;
+        let mut new = Self {
+            world,
+            function: Function::new(config, beliefs, stack_seed("environments")),
+            mapping: Mapping::new(config, beliefs),
+            config: config.clone(),
+            visibility_timeout: if needs_more { with_window } else { queue_timeout },
+            batches: Vec::new(),
+            free: Vec::new(),
+            collecting: VecDeque::new(),
+            held_back: 0,
+            busy: 0,
+            samplers: Samplers {
+                delivery: Sampler::through(&[
+                    (0.10, beliefs.esm_delivery_p10),
+                    (0.50, beliefs.esm_delivery_p50),
+                    (0.90, beliefs.esm_delivery_p90),
+                    (0.99, beliefs.esm_delivery_p99),
+                ]),
+                delete: Sampler::lognormal(beliefs.sqs_delete_median, beliefs.sqs_delete_p99),
+                first_invoke: platform::lambda::first_invoke(config),
+                retry: (beliefs.esm_throttle_retry_first.max(MILLISECOND), beliefs.esm_throttle_retry_most),
+                window_wait: beliefs.esm_window_wait,
+                log_bytes: beliefs.lambda_log_bytes,
+            },
+            stream: stack_seed("calls"),
+            cpu: CpuShare { share: cpu_share, vcpus },
+            scratch: Vec::new(),
+            totals: Totals::default(),
+            window: WindowCounts::default(),
+            last_throttle: None,
+            metered_to: 0,
+            account_limited: false,
+        };
+        (0..new.mapping.loops()).for_each(|_| new.mapping.park(0));
+        new.world.events.push(0, kind::TICK, 0);
+        new.world.events.push(MINUTE, kind::MINUTE, 0);
+        new
+    }
+
+    pub(crate) fn into_world(self) -> World {
+        self.world
+    }
+
+    /// Whether an account limit, not the function's own, refused invocations.
+    pub(crate) fn account_limited(&self) -> bool {
+        self.account_limited
+    }
+
+    /// A loop asks for messages: it collects, invokes, or (false) goes to sleep on its long poll.
+    fn poll(&mut self, now: Nanos) -> bool {
+        let number = self.allocate(now);
+        if !self.receive(now, number) {
+            self.free.push(number);
+            self.mapping.park(now);
+            return false;
+        }
+        self.fill_or_invoke(now, number);
+        true
+    }
+
+    fn allocate(&mut self, now: Nanos) -> u32 {
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.batches.push(Batch::default());
+            (self.batches.len() - 1) as u32
+        });
+        let batch = &mut self.batches[number as usize];
+        batch.entries.clear();
+        (batch.tries, batch.since, batch.drop_at) = (0, now, Nanos::MAX);
+        number
+    }
+
+    /// One ReceiveMessage into a batch; false if it found nothing.
+    #[inline]
+    fn receive(&mut self, now: Nanos, number: u32) -> bool {
+        let batch = &mut self.batches[number as usize];
+        let room = self.config.batch_size - batch.entries.len() as u32;
+        self.scratch.clear();
+        let World { queue, books, .. } = &mut self.world;
+        let most = room.min(RECEIVE_MOST);
+        let polled = queue.receive(now, most, Polling::Long, self.visibility_timeout, &mut self.scratch);
+        if polled.is_err() || self.scratch.is_empty() {
+            return false;
+        }
+        let mut bytes = 0;
+        for &received in &self.scratch {
+            let Some(load) = queue.payload_mut(received.receipt) else { continue };
+            Books::held(load);
+            bytes += u64::from(load.bytes);
+            batch.drop_at = batch.drop_at.min(received.visible_at);
+            batch.entries.push(Entry {
+                received,
+                load: *load,
+                received_at: now,
+                started_at: now,
+                finished_at: now,
+                outcome: Fate::Untouched,
+            });
+        }
+        books.received(self.scratch.len(), bytes);
+        books.counters.not_visible_max = books.counters.not_visible_max.max(queue.in_flight());
+        true
+    }
+
+    /// Invokes a batch that is full, or keeps it open for its batching window.
+    fn fill_or_invoke(&mut self, now: Nanos, number: u32) {
+        while self.config.batch_size > RECEIVE_MOST
+            && !self.is_full(number)
+            && self.world.queue.visible() > 0
+            && self.receive(now, number)
+        {}
+        let window = self.config.batching_window;
+        if window == 0 || self.is_full(number) {
+            return self.invoke(now, number);
+        }
+        let batch = &mut self.batches[number as usize];
+        batch.collecting = true;
+        // The poll in progress is not cut short: without more messages it returns after its own wait.
+        let until = batch.since + window.max(self.samplers.window_wait);
+        self.collecting.push_back(number);
+        self.world.events.push(until, kind::WINDOW, number);
+    }
+
+    fn is_full(&self, number: u32) -> bool {
+        self.batches[number as usize].entries.len() as u32 >= self.config.batch_size
+    }
+
+    fn close_collecting(&mut self, now: Nanos, number: u32) {
+        self.batches[number as usize].collecting = false;
+        self.collecting.retain(|&other| other != number);
+        self.invoke(now, number);
+    }
+
+    fn invoke(&mut self, now: Nanos, number: u32) {
+        match self.function.invoke(now) {
+            Admission::Throttled => self.throttled(now, number),
+            Admission::Warm { environment, init } => self.start(now, number, environment, 0, init, false),
+            Admission::Cold { environment, init, overhead } => {
+                self.start(now, number, environment, overhead, init, true);
+            }
+        }
+    }
+
+    /// The mapping keeps the batch and tries again, until its messages become visible and it has to drop it.
+    fn throttled(&mut self, now: Nanos, number: u32) {
+        self.window.throttles += 1;
+        self.account_limited |= self.config.reserved_concurrency.is_none();
+        if self.last_throttle.is_none_or(|last| now - last > MINUTE) {
+            let detail = format!("{} environments busy", self.function.busy());
+            self.world.books.note(Activity { at: now, kind: ActivityKind::Throttling, detail });
+        }
+        self.last_throttle = Some(now);
+        let batch = &mut self.batches[number as usize];
+        if batch.tries == 0 {
+            self.held_back += 1;
+        }
+        let (first, most) = self.samplers.retry;
+        let pause = first.saturating_mul(1 << batch.tries.min(20)).min(most.max(first));
+        batch.tries += 1;
+        self.world.events.push((now + pause).min(batch.drop_at), kind::RETRY, number);
+    }
+
+    fn retry(&mut self, now: Nanos, number: u32) {
+        if now < self.batches[number as usize].drop_at {
+            return self.invoke(now, number);
+        }
+        self.held_back -= 1;
+        let batch = std::mem::take(&mut self.batches[number as usize]);
+        for entry in &batch.entries {
+            self.world.books.abandoned(&mut self.world.queue, entry.received.receipt);
+        }
+        self.batches[number as usize] = batch;
+        self.next_round(now, number, false);
+    }
+
+    fn start(
+        &mut self,
+        now: Nanos,
+        number: u32,
+        environment: Environment,
+        overhead: Nanos,
+        init: Nanos,
+        cold: bool,
+    ) {
+        if self.batches[number as usize].tries > 0 {
+            self.held_back -= 1;
+        }
+        self.busy += 1;
+        self.window.invocations += 1;
+        self.window.cold_starts += u64::from(cold);
+        self.window.busy_max = self.window.busy_max.max(self.function.busy());
+        let delivery = self.samplers.delivery.draw(&mut self.stream);
+        // A cold start's init comes before the handler's clock; a reset environment's runs on it.
+        let began = now + delivery + overhead + if cold { init } else { 0 };
+        let suppressed = if cold { 0 } else { init };
+        let warm_up = if cold { self.samplers.first_invoke } else { 0 };
+        let end = self.work(number, began, suppressed + warm_up);
+        let batch = &mut self.batches[number as usize];
+        (batch.environment, batch.cold) = (Some(environment), cold);
+        self.bill(environment, end - began, if cold { init } else { 0 });
+        self.world.events.push(end, kind::END, number);
+    }
+
+    /// Decides what the handler makes of each message, and returns when it ends.
+    fn work(&mut self, number: u32, began: Nanos, before: Nanos) -> Nanos {
+        let limit = began + self.config.timeout;
+        let (parallel, partial) = (self.config.parallel_batch, self.config.partial_batch_responses);
+        let batch = &mut self.batches[number as usize];
+        let at_once = if parallel { batch.entries.len() as u32 } else { 1 };
+        (batch.failed, batch.reset) = (false, false);
+        let first = began + before;
+        let mut clock = first;
+        let mut end = first;
+        for entry in &mut batch.entries {
+            entry.started_at = clock.min(limit);
+            let finished = clock + self.cpu.stretch(entry.load.work, at_once);
+            if finished > limit {
+                (batch.failed, batch.reset, end) = (true, true, limit);
+                if parallel { continue } else { break }
+            }
+            entry.finished_at = finished;
+            end = end.max(finished);
+            if entry.load.fails(entry.received.receive_count) {
+                entry.outcome = Fate::Failed;
+                batch.failed |= !partial;
+                if !parallel && !partial {
+                    break;
+                }
+            } else {
+                entry.outcome = Fate::Succeeded;
+            }
+            if !parallel {
+                clock = finished;
+            }
+        }
+        end.min(limit)
+    }
+
+    fn bill(&mut self, environment: Environment, duration: Nanos, init: Nanos) {
+        let memory = u64::from(self.config.memory_mb);
+        let billed_ms = (duration + init).div_ceil(MILLISECOND);
+        self.totals.invocations += 1;
+        if environment.provisioned {
+            self.totals.provisioned_mb_ms += memory * billed_ms;
+        } else {
+            self.totals.on_demand_mb_ms += memory * billed_ms;
+        }
+        self.world.books.log_bytes += self.samplers.log_bytes;
+    }
+
+    /// The invocation is over: what succeeded is deleted, unless the whole batch failed.
+    fn end(&mut self, now: Nanos, number: u32) {
+        let mut batch = std::mem::take(&mut self.batches[number as usize]);
+        self.busy -= 1;
+        let worker = batch.environment.as_ref().map_or(0, |environment| environment.id);
+        if let Some(environment) = batch.environment.take() {
+            self.function.release(now, environment, batch.reset);
+        }
+        self.window.errors += u64::from(batch.failed);
+        let deleted_at = (!batch.failed).then(|| now + self.samplers.delete.draw(&mut self.stream));
+        let World { queue, books, .. } = &mut self.world;
+        let mut deletes = 0;
+        for entry in &batch.entries {
+            let receipt = entry.received.receipt;
+            if entry.outcome != Fate::Succeeded {
+                books.abandoned(queue, receipt);
+                continue;
+            }
+            let attempt = Attempt {
+                receipt,
+                received_at: entry.received_at,
+                started_at: entry.started_at,
+                finished_at: entry.finished_at,
+                receive_count: entry.received.receive_count,
+                worker,
+                cold_start: batch.cold,
+            };
+            books.completed(queue, &attempt, deleted_at);
+            if !batch.failed {
+                deletes += 1;
+                books.delete(queue, receipt);
+            }
+        }
+        books.requests.delete += u64::div_ceil(deletes, DELETE_MOST);
+        let failed = batch.failed;
+        self.batches[number as usize] = batch;
+        self.next_round(now, number, failed);
+    }
+
+    /// The loop of a batch that is done with goes on, or ends because the mapping has backed off.
+    fn next_round(&mut self, now: Nanos, number: u32, failed: bool) {
+        self.free.push(number);
+        if self.mapping.finished(failed) {
+            self.poll(now);
+        }
+    }
+
+    fn tick(&mut self, now: Nanos) {
+        let backlog = self.world.queue.visible() > 0;
+        let tick = self.mapping.tick(now, backlog, self.held_back > 0);
+        (0..tick.added).for_each(|_| _ = self.poll(now));
+        // The in-flight limit can leave messages waiting beside idle loops.
+        self.visible(now);
+        self.world.events.push(tick.next, kind::TICK, 0);
+    }
+
+    fn minute(&mut self, now: Nanos) {
+        self.function.reap(now);
+        self.world.queue.expire(now);
+        self.world.events.push(now + MINUTE, kind::MINUTE, 0);
+    }
+}
+
+impl Consumer for LambdaStack {
+    #[inline]
+    fn world(&mut self) -> &mut World {
+        &mut self.world
+    }
+
+    #[inline]
+    fn visible(&mut self, now: Nanos) {
+        while self.world.queue.visible() > 0 {
+            if let Some(&number) = self.collecting.front() {
+                if !self.receive(now, number) {
+                    return;
+                }
+                let window_over = now >= self.batches[number as usize].since + self.config.batching_window;
+                if window_over || self.is_full(number) {
+                    self.close_collecting(now, number);
+                }
+            } else if !self.mapping.wake(now) || !self.poll(now) {
+                return;
+            }
+        }
+    }
+
+    #[inline]
+    fn handle(&mut self, due: Due) {
+        match due.kind {
+            kind::END => self.end(due.at, due.id),
+            kind::RETRY => self.retry(due.at, due.id),
+            kind::TICK => self.tick(due.at),
+            kind::MINUTE => self.minute(due.at),
+            kind::WINDOW => {
+                let batch = &self.batches[due.id as usize];
+                // The number may have gone to another batch meanwhile; that one has its own event.
+                let window = self.config.batching_window.max(self.samplers.window_wait);
+                if batch.collecting && batch.since + window == due.at {
+                    self.close_collecting(due.at, due.id);
+                }
+            }
+            _ => unreachable!("unknown kind of event"),
+        }
+    }
+
+    fn idle(&self) -> bool {
+        self.busy == 0
+    }
+
+    fn sample(&mut self, now: Nanos) {
+        let empty = self.mapping.take_empty_receives(now);
+        let passed = u128::from(now - self.metered_to);
+        self.metered_to = now;
+        self.totals.poller_ns += passed * u128::from(self.mapping.pollers());
+        let provisioned = u128::from(self.config.provisioned_concurrency) * u128::from(self.config.memory_mb);
+        self.totals.provisioned_mb_ns += passed * provisioned;
+        let counts = std::mem::take(&mut self.window);
+        self.window.busy_max = self.function.busy();
+        let busy = counts.busy_max.max(self.function.busy());
+        let books = &mut self.world.books;
+        books.empty_receives(empty);
+        books.sample(metric::CONCURRENCY, "Count", "Maximum", f64::from(busy));
+        books.sample(metric::MAPPING_CONCURRENCY, "Count", "Maximum", f64::from(self.mapping.loops()));
+        books.sample(metric::INVOCATIONS, "Count", "Sum", counts.invocations as f64);
+        books.sample(metric::ERRORS, "Count", "Sum", counts.errors as f64);
+        books.sample(metric::THROTTLES, "Count", "Sum", counts.throttles as f64);
+        books.sample(metric::COLD_STARTS, "Count", "Sum", counts.cold_starts as f64);
+        let variant = self.config.architecture.name();
+        let second = u128::from(SECOND);
+        books.meter(Item::LambdaRequests, "", self.totals.invocations);
+        books.meter(Item::LambdaDuration, variant, self.totals.on_demand_mb_ms);
+        books.meter(Item::LambdaProvisionedDuration, variant, self.totals.provisioned_mb_ms);
+        books.meter(
+            Item::LambdaProvisionedConcurrency,
+            variant,
+            (self.totals.provisioned_mb_ns / second) as u64,
+        );
+        books.meter(Item::LambdaEventPollers, "", (self.totals.poller_ns / second) as u64);
+    }
+}

@@ -1,0 +1,14 @@
+//! Plays a plan against the platform laws in virtual time: (scenario, stack) -> run.
+//!
+//! Goals: deterministic to the byte, one thread per stack, millions of messages a second, memory that does not
+//! grow with the number of messages.
+//! Non-goals: wall-clock time, files (`model::run`), judging (`report`).
+
+mod books;
+mod ecs;
+mod engine;
+mod events;
+mod lambda;
+mod run;
+
+pub use run::{Options, Provenance, Simulated, simulate};

@@ -1,0 +1,206 @@
+//! Every planned message has exactly one outcome, whatever the scenario; equal seeds give equal runs.
+
+use crate::worlds::scenario;
+use model::plan::Plan;
+use model::random::Stream;
+use model::record::check_order;
+use model::scenario::{
+    Adjustment, Alarm, AlarmMetric, Arrivals, Batches, Capacity, Comparison, Delete, Distribution, Ec2, Ecs,
+    INSTANCE_TYPES, Lambda, Message, MissingData, Parameters, Phase, Platform, Poll, ProvisionedPollers, Queue, Rate,
+    Scenario, ScalingPolicy, Stack, Statistic, Step, StepScaling, TargetTracking, Worker,
+};
+use model::time::{HOUR, MILLISECOND, MINUTE, SECOND};
+use model::windows::Stage;
+use sim::{Options, Provenance};
+
+/// A scenario drawn from `seed`: everything that can interact, at odd settings.
+fn random_scenario(seed: u64) -> Scenario {
+    let mut s = Stream::new(seed, "random scenario");
+    let rate = s.between(1, 60) as f64;
+    let arrivals = match s.between(0, 3) {
+        0 => Arrivals::Even(Rate::Ramp { from: 0.0, to: rate }),
+        1 => Arrivals::Batches(Batches { count: None, size: (1, s.between(1, 40)), gap: (0, 4 * SECOND) }),
+        2 => Arrivals::Poisson(Rate::Sine { mean: rate, amplitude: rate, period: MINUTE }),
+        _ => Arrivals::Poisson(Rate::Constant(rate)),
+    };
+    let work = match s.between(0, 2) {
+        0 => Distribution::Exponential { mean: s.between(1, 400) * MILLISECOND },
+        1 => Distribution::Lognormal { median: 100 * MILLISECOND, p99: s.between(100, 5_000) * MILLISECOND },
+        _ => Distribution::Bimodal { fast: MILLISECOND, slow: s.between(1, 90) * SECOND, slow_share: 0.02 },
+    };
+    let stacks = vec![
+        Stack { name: "ecs".into(), queue: queue(&mut s), log_bytes_per_message: 50, platform: ecs(&mut s) },
+        Stack { name: "lambda".into(), queue: queue(&mut s), log_bytes_per_message: 50, platform: lambda(&mut s) },
+    ];
+    Scenario {
+        seed,
+        drain_max: s.between(0, 10) * MINUTE,
+        phases: vec![
+            Phase { name: "a".into(), duration: Some(s.between(10, 120) * SECOND), arrivals },
+            Phase { name: "quiet".into(), duration: Some(s.between(0, 300) * SECOND), arrivals: Arrivals::Even(Rate::Constant(0.0)) },
+        ],
+        message: Message {
+            work,
+            cpu_share: s.unit(),
+            failure: [0.0, 0.01, 0.3, 1.0][s.between(0, 3) as usize],
+            body_bytes: (1, s.between(1, 200_000) as u32),
+            ..Message::default()
+        },
+        parameters: Parameters {
+            sqs_duplicate_probability: [0.0, 0.05][s.between(0, 1) as usize],
+            sqs_in_flight_limit: [120_000, s.between(1, 30)][s.between(0, 1) as usize],
+            sqs_shards: s.between(1, 64),
+            spot_interruptions_per_hour: 200.0,
+            lambda_account_concurrency: [1_000, s.between(1, 20)][s.between(0, 1) as usize],
+            lambda_idle_min: s.between(0, 60) * SECOND,
+            lambda_idle_max: 60 * SECOND,
+            ..Parameters::default()
+        },
+        ..scenario(1.0, MINUTE, work, stacks)
+    }
+}
+
+fn queue(s: &mut Stream) -> Queue {
+    Queue {
+        visibility_timeout: s.between(1, 60) * SECOND,
+        retention: [4 * 24 * HOUR, MINUTE][s.between(0, 1) as usize],
+        delay: [0, s.between(0, 20) * SECOND][s.between(0, 1) as usize],
+        max_receive_count: [None, Some(s.between(1, 4) as u32)][s.between(0, 1) as usize],
+    }
+}
+
+fn ecs(s: &mut Stream) -> Platform {
+    let instance_type = INSTANCE_TYPES[s.between(0, 9) as usize];
+    let capacity = match s.between(0, 2) {
+        0 => Capacity::Fargate,
+        1 => Capacity::FargateSpot,
+        _ => Capacity::Ec2(Ec2 {
+            instance_type,
+            min_instances: s.between(0, 2) as u32,
+            max_instances: 4,
+            target_capacity_percent: s.between(50, 100) as u32,
+            image_cached: s.chance(0.5),
+        }),
+    };
+    let poll = if s.chance(0.5) { Poll::AllDone } else { Poll::SlotFree };
+    let batch_delete = poll == Poll::AllDone && s.chance(0.5);
+    Platform::Ecs(Ecs {
+        capacity,
+        image_mb: s.between(1, 500) as u32,
+        tasks: s.between(0, 5) as u32,
+        warm_start: s.chance(0.5),
+        min_tasks: 0,
+        max_tasks: 20,
+        worker: Worker {
+            batch_size: s.between(1, 10) as u32,
+            wait_time: [0, SECOND, 20 * SECOND][s.between(0, 2) as usize],
+            visibility_timeout: [None, Some(s.between(1, 30) * SECOND)][s.between(0, 1) as usize],
+            concurrency: s.between(1, 12) as u32,
+            poll,
+            delete: if batch_delete { Delete::Batch } else { Delete::Each },
+            idle_sleep: [0, s.between(0, 3) * SECOND][s.between(0, 1) as usize],
+            drains_on_sigterm: s.chance(0.7),
+        },
+        stop_timeout: s.between(2, 40) * SECOND,
+        scaling: (0..s.between(0, 3)).map(|_| policy(s)).collect(),
+        ..Ecs::default()
+    })
+}
+
+fn policy(s: &mut Stream) -> ScalingPolicy {
+    if s.chance(0.5) {
+        return ScalingPolicy::TargetTracking(TargetTracking {
+            metric: [AlarmMetric::BacklogPerTask, AlarmMetric::CpuUtilization][s.between(0, 1) as usize],
+            target: s.between(1, 100) as f64,
+            scale_out_cooldown: s.between(0, 60) * SECOND,
+            scale_in_cooldown: s.between(0, 60) * SECOND,
+            disable_scale_in: s.chance(0.2),
+        });
+    }
+    let high = s.chance(0.5);
+    let change = s.between(1, 6) as i32;
+    let (lower, upper) = if high { (Some(0.0), None) } else { (None, Some(0.0)) };
+    ScalingPolicy::Step(StepScaling {
+        alarm: Alarm {
+            metric: AlarmMetric::VisibleMessages,
+            statistic: Statistic::Average,
+            comparison: if high { Comparison::GreaterThan } else { Comparison::AtMost },
+            threshold: s.between(0, 50) as f64,
+            period: MINUTE,
+            evaluation_periods: 1,
+            datapoints_to_alarm: 1,
+            missing_data: MissingData::Missing,
+        },
+        adjustment: Adjustment::ChangeInCapacity,
+        steps: vec![Step { lower, upper, change: if high { change } else { -change } }],
+        cooldown: s.between(0, 120) * SECOND,
+        min_adjustment: 0,
+    })
+}
+
+fn lambda(s: &mut Stream) -> Platform {
+    let window = [0, s.between(1, 30) * SECOND][s.between(0, 1) as usize];
+    let provisioned = s.chance(0.2);
+    Platform::Lambda(Lambda {
+        memory_mb: s.between(128, 2_000) as u32,
+        timeout: s.between(1, 60) * SECOND,
+        batch_size: if window > 0 { s.between(1, 200) as u32 } else { s.between(1, 10) as u32 },
+        batching_window: window,
+        maximum_concurrency: (!provisioned && s.chance(0.5)).then_some(s.between(2, 20) as u32),
+        provisioned_pollers: provisioned.then_some(ProvisionedPollers { min: 2, max: 5 }),
+        reserved_concurrency: s.chance(0.5).then_some(s.between(1, 10) as u32),
+        provisioned_concurrency: s.between(0, 1) as u32,
+        partial_batch_responses: s.chance(0.5),
+        parallel_batch: s.chance(0.5),
+        ..Lambda::default()
+    })
+}
+
+fn check_world(seed: u64) {
+    let scenario = random_scenario(seed);
+    let planned = Plan::new(&scenario).count() as u64;
+    let out = sim::simulate(&scenario, &Provenance::default(), Options { records: seed % 4 == 0 });
+    for (index, (entry, stack)) in out.run.manifest.stacks.iter().zip(&out.run.stacks).enumerate() {
+        let name = format!("seed {seed}, {}", entry.name);
+        let ledger = entry.ledger;
+        assert_eq!(ledger.planned, planned, "{name}");
+        assert!(ledger.balances(), "{name}: {ledger:?}");
+        let recorded = stack.windows.merged(Stage::Latency, 0, u64::MAX).map_or(0, |h| h.len());
+        assert!(recorded >= ledger.done(), "{name}: {recorded} latencies for {ledger:?}");
+        assert!(recorded <= planned, "{name}: one latency per message");
+        assert!(stack.series.iter().all(|s| s.points.iter().all(|p| p.1.is_finite() && p.1 >= 0.0)), "{name}");
+        let records = &out.records[index];
+        assert_eq!(records.len() as u64, if seed % 4 == 0 { planned } else { 0 }, "{name}");
+        for record in records {
+            check_order(record).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+    }
+}
+
+#[test]
+fn a_thousand_random_worlds_conserve_their_messages() {
+    std::thread::scope(|scope| {
+        for half in 0..2 {
+            scope.spawn(move || (0..1_000).filter(|seed| seed % 2 == half).for_each(check_world));
+        }
+    });
+}
+
+#[test]
+fn equal_seeds_give_equal_runs() {
+    for seed in 0..20 {
+        let run = || sim::simulate(&random_scenario(seed), &Provenance::default(), Options { records: true });
+        let (a, b) = (run(), run());
+        assert_eq!(a.run, b.run, "seed {seed}");
+        assert_eq!(a.records, b.records, "seed {seed}");
+    }
+}
+
+/// What one stack does must not depend on which others stand beside it.
+#[test]
+fn stacks_do_not_move_each_other() {
+    let both = random_scenario(3);
+    let alone = Scenario { stacks: vec![both.stacks[1].clone()], ..both.clone() };
+    let of = |scenario: &Scenario| sim::simulate(scenario, &Provenance::default(), Options::default()).run;
+    assert_eq!(of(&both).stacks[1], of(&alone).stacks[0]);
+}

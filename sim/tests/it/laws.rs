@@ -1,0 +1,94 @@
+//! The published ramps and stories, seen in whole runs.
+
+use crate::worlds::{function, one_by_one, scenario, simulate, stack};
+use model::scenario::{Distribution, Ecs, Lambda, Parameters, Platform, Queue, Scenario, Stack};
+use model::series::metric;
+use model::time::{HOUR, MINUTE, Nanos, SECOND};
+use model::usage::Item;
+use sim::Simulated;
+
+/// The first instant at which a series of the first stack is at least `value`.
+fn first_at(out: &Simulated, metric: &str, value: f64) -> Option<Nanos> {
+    let series = out.run.stacks[0].series(metric).unwrap();
+    series.points.iter().find(|p| p.1 >= value).map(|p| p.0)
+}
+
+fn total(out: &Simulated, metric: &str) -> f64 {
+    out.run.stacks[0].series(metric).unwrap().points.iter().map(|p| p.1).sum()
+}
+
+fn largest(out: &Simulated, metric: &str) -> f64 {
+    out.run.stacks[0].series(metric).unwrap().points.iter().map(|p| p.1).fold(0.0, f64::max)
+}
+
+/// docs.aws.amazon.com/lambda: 5 at once, then 300 more a minute: 100 after about 20 s, 1,000 after 3.3 min.
+#[test]
+fn a_standing_backlog_ramps_lambda_as_documented() {
+    let beliefs = Parameters { lambda_account_concurrency: 5_000, ..Parameters::default() };
+    let work = Distribution::Constant(10 * SECOND);
+    let stacks = vec![stack("lambda", Platform::Lambda(function()))];
+    let out = simulate(&Scenario { parameters: beliefs, ..scenario(300.0, 5 * MINUTE, work, stacks) });
+    let hundred = first_at(&out, metric::CONCURRENCY, 100.0).unwrap();
+    let thousand = first_at(&out, metric::CONCURRENCY, 1_000.0).unwrap();
+    assert!((15 * SECOND..=20 * SECOND).contains(&hundred), "{hundred}");
+    assert!((190 * SECOND..=205 * SECOND).contains(&thousand), "{thousand}");
+}
+
+/// A batch that is throttled until its messages become visible again comes back only then.
+#[test]
+fn throttled_messages_wait_for_their_visibility_timeout() {
+    let lambda = Lambda { reserved_concurrency: Some(1), timeout: 30 * SECOND, ..function() };
+    let stack = Stack {
+        queue: Queue { visibility_timeout: 30 * SECOND, ..Queue::default() },
+        ..stack("lambda", Platform::Lambda(lambda))
+    };
+    let out = simulate(&scenario(0.2, 10 * MINUTE, Distribution::Constant(6 * SECOND), vec![stack]));
+    assert!(total(&out, metric::THROTTLES) > 100.0);
+    let ledger = out.run.manifest.stacks[0].ledger;
+    assert_eq!(ledger.done(), ledger.planned);
+    let received = total(&out, metric::RECEIVED);
+    assert!(received > 1.3 * ledger.planned as f64, "{received} receives for {}", ledger.planned);
+}
+
+/// Five long polls of 20 s, later two: what an idle mapping costs.
+#[test]
+fn an_idle_mapping_polls_two_or_five_times_three_a_minute() {
+    let stacks = vec![stack("lambda", Platform::Lambda(Lambda::default()))];
+    let out = simulate(&scenario(0.0, 10 * HOUR, Distribution::Constant(SECOND), stacks));
+    let empty = out.run.stacks[0].usage.quantity(Item::SqsRequests, "empty-receive");
+    assert!((3_600..=3_700).contains(&empty), "two pollers make 3,600 in ten hours, not {empty}");
+    assert_eq!(out.run.stacks[0].usage.quantity(Item::LambdaRequests, ""), 0);
+}
+
+/// One task's 20 s long polls make three empty receives a minute.
+#[test]
+fn an_idle_task_costs_its_time_and_its_polls() {
+    let stacks = vec![stack("ecs", one_by_one(2))];
+    let out = simulate(&scenario(0.0, HOUR, Distribution::Constant(SECOND), stacks));
+    let usage = &out.run.stacks[0].usage;
+    assert_eq!(usage.quantity(Item::SqsRequests, "empty-receive"), 2 * 180);
+    assert_eq!(usage.quantity(Item::FargateVcpu, "x86"), 2 * 256 * 3_600);
+    assert_eq!(usage.quantity(Item::FargateMemory, "x86"), 2 * 512 * 3_600);
+}
+
+/// A cold service: provisioning, pull and start come before the first message.
+#[test]
+fn a_cold_service_starts_after_its_image_is_pulled() {
+    let Platform::Ecs(ecs) = one_by_one(1) else { unreachable!() };
+    let ecs = Ecs { warm_start: false, image_mb: 413, ..ecs };
+    let stacks = vec![stack("ecs", Platform::Ecs(ecs))];
+    let out = simulate(&scenario(1.0, 5 * MINUTE, Distribution::Constant(SECOND / 10), stacks));
+    let first = first_at(&out, metric::COMPLETED, 1.0).unwrap();
+    assert!((45 * SECOND..=65 * SECOND).contains(&first), "{first}");
+    assert!(largest(&out, metric::VISIBLE) >= 40.0);
+}
+
+/// A trickle is received one by one, whatever the batch size: the request count shows it.
+#[test]
+fn a_trickle_gives_batches_of_one() {
+    let stacks = vec![stack("lambda", Platform::Lambda(Lambda::default()))];
+    let out = simulate(&scenario(2.0, HOUR, Distribution::Constant(SECOND / 20), stacks));
+    let usage = &out.run.stacks[0].usage;
+    let planned = out.run.manifest.planned;
+    assert!(usage.quantity(Item::LambdaRequests, "") as f64 > 0.98 * planned as f64);
+}

@@ -1,0 +1,6 @@
+//! Whole stacks against queueing theory, conservation, determinism and the published ramps.
+
+mod conservation;
+mod laws;
+mod theory;
+mod worlds;
