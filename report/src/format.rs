@@ -1,0 +1,282 @@
+//! Numbers for people.
+//!
+//! Goals: three significant digits, thousands separated, a true minus, a no-break space before the unit; numbers
+//! that are compared share one unit; what is not zero never prints as zero.
+//! Non-goals: parsing, locales, and layout.
+
+use model::time::Nanos;
+
+/// Stands for a number that is not known or does not apply.
+pub(crate) const ABSENT: &str = "–";
+
+/// No-break space, put between a number and its unit.
+pub(crate) const NBSP: char = '\u{a0}';
+
+/// What a metric is counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Messages.
+    Messages,
+    /// Plain count.
+    Count,
+    /// Messages per second.
+    Rate,
+    /// Milliseconds.
+    Milliseconds,
+    /// Seconds.
+    Seconds,
+    /// US dollars.
+    Usd,
+}
+
+impl Unit {
+    /// As in `summary.json`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::Count => "count",
+            Self::Rate => "messages/s",
+            Self::Milliseconds => "ms",
+            Self::Seconds => "s",
+            Self::Usd => "USD",
+        }
+    }
+}
+
+/// One value with its unit.
+pub(crate) fn value(unit: Unit, v: f64) -> String {
+    row(unit, &[Some(v)]).remove(0)
+}
+
+/// Values that stand beside each other: one unit, chosen by the largest.
+pub(crate) fn row(unit: Unit, values: &[Option<f64>]) -> Vec<String> {
+    let largest = values.iter().flatten().fold(0.0_f64, |most, v| most.max(v.abs()));
+    let each = |show: &dyn Fn(f64) -> String| {
+        values.iter().map(|v| v.map_or_else(|| ABSENT.into(), show)).collect::<Vec<_>>()
+    };
+    match unit {
+        Unit::Messages | Unit::Count => each(&count),
+        Unit::Rate => {
+            let most = decimals(largest) + 1;
+            each(&|v| format!("{}{NBSP}msg/s", with_digits(v, most)))
+        }
+        Unit::Milliseconds => spans(values, largest),
+        Unit::Seconds => {
+            let in_ms: Vec<_> = values.iter().map(|v| v.map(|v| v * 1e3)).collect();
+            spans(&in_ms, largest * 1e3)
+        }
+        Unit::Usd => each(&usd),
+    }
+}
+
+fn spans(in_ms: &[Option<f64>], largest: f64) -> Vec<String> {
+    let least = in_ms.iter().flatten().filter(|v| **v > 0.0).fold(largest, |least, v| least.min(*v));
+    let (size, name) = span_unit(least, largest);
+    let most = decimals(largest / size) + 1;
+    let show =
+        |v: f64| if v == 0.0 { "0".into() } else { format!("{}{NBSP}{name}", with_digits(v / size, most)) };
+    in_ms.iter().map(|v| v.map_or_else(|| ABSENT.into(), show)).collect()
+}
+
+/// The unit for spans between `least` and `largest` milliseconds: its length in milliseconds, and its name.
+///
+/// It suits the largest, unless that leaves less than a tenth to the least and a smaller unit reads well for both.
+fn span_unit(least: f64, largest: f64) -> (f64, &'static str) {
+    const UNITS: [(f64, f64, &str); 4] =
+        [(1.0, 1e3, "ms"), (1e3, 120e3, "s"), (60e3, 7_200e3, "min"), (3_600e3, f64::INFINITY, "h")];
+    let mut chosen = UNITS.iter().position(|unit| largest < unit.1).unwrap_or(UNITS.len() - 1);
+    while chosen > 0 && least / UNITS[chosen].0 < 0.1 && largest / UNITS[chosen - 1].0 < 10_000.0 {
+        chosen -= 1;
+    }
+    (UNITS[chosen].0, UNITS[chosen].2)
+}
+
+/// A span alone, without trailing zeros.
+pub(crate) fn milliseconds(ms: f64) -> String {
+    let (size, name) = span_unit(ms, ms);
+    format!("{}{NBSP}{name}", number(ms / size))
+}
+
+/// A span of the run's clock.
+pub(crate) fn span(ns: Nanos) -> String {
+    milliseconds(ns as f64 / 1e6)
+}
+
+/// An instant of the run's clock, `m:ss` or `h:mm:ss`.
+pub(crate) fn clock(at: Nanos) -> String {
+    let s = at / 1_000_000_000;
+    if s < 3_600 {
+        format!("{}:{:02}", s / 60, s % 60)
+    } else {
+        format!("{}:{:02}:{:02}", s / 3_600, s / 60 % 60, s % 60)
+    }
+}
+
+/// A count: exact if it is whole, else three significant digits.
+pub(crate) fn count(v: f64) -> String {
+    if v.fract() == 0.0 && v.abs() < 1e15 { grouped(v, 0) } else { number(v) }
+}
+
+/// Three significant digits without trailing zeros.
+pub(crate) fn number(v: f64) -> String {
+    let text = grouped(v, decimals(v));
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+}
+
+/// US dollars: cents, whole dollars above 1,000, three significant digits below ten cents.
+pub(crate) fn usd(v: f64) -> String {
+    let text = match v.abs() {
+        a if a >= 1_000.0 => grouped(a, 0),
+        a if a >= 0.1 || a == 0.0 => grouped(a, 2),
+        a => number(a),
+    };
+    format!("{}${text}", if v < 0.0 { "−" } else { "" })
+}
+
+/// A share as a percentage with two significant digits; never 0 % or 100 % unless it is.
+pub(crate) fn percent(share: f64) -> String {
+    let p = share * 100.0;
+    let text = match p.abs() {
+        0.0 => "0".into(),
+        a if a < 0.01 => "<0.01".into(),
+        a if a > 99.99 && a < 100.0 => ">99.99".into(),
+        a if (9.95..99.5).contains(&a) || a >= 100.0 => grouped(a, 0),
+        a if a >= 99.5 => grouped(a, if a < 99.95 { 1 } else { 2 }),
+        a => grouped(a, if a < 0.995 { 2 } else { 1 }),
+    };
+    format!("{text}{NBSP}%")
+}
+
+/// How `v` differs from `reference`, with a direction word: `27 % lower`, `13× as high`, `equal`.
+pub(crate) fn difference(v: f64, reference: f64) -> String {
+    if v == reference {
+        return "equal".into();
+    }
+    if reference == 0.0 {
+        return ABSENT.into();
+    }
+    let relative = v / reference - 1.0;
+    if relative > 0.995 {
+        format!("{}× as high", number(relative + 1.0))
+    } else {
+        format!("{} {}", percent(relative.abs()), if relative < 0.0 { "lower" } else { "higher" })
+    }
+}
+
+/// Decimals that give three significant digits.
+fn decimals(v: f64) -> usize {
+    if v == 0.0 || !v.is_finite() {
+        return 0;
+    }
+    let leading = v.abs().log10().floor() as i32;
+    (2 - leading).clamp(0, 12) as usize
+}
+
+/// Three significant digits, but at most `most` decimals as long as two significant digits remain.
+fn with_digits(v: f64, most: usize) -> String {
+    let three = decimals(v);
+    let two = three.saturating_sub(1);
+    grouped(v, three.min(most.max(two)))
+}
+
+/// Fixed decimals, thousands separated, true minus.
+fn grouped(v: f64, digits: usize) -> String {
+    if !v.is_finite() {
+        return ABSENT.into();
+    }
+    let text = format!("{:.digits$}", v.abs());
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let mut out = String::new();
+    if v < 0.0 && text.bytes().any(|b| (b'1'..=b'9').contains(&b)) {
+        out.push('−');
+    }
+    for (i, digit) in whole.chars().enumerate() {
+        if i > 0 && (whole.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    if !fraction.is_empty() {
+        out.push('.');
+        out.push_str(fraction);
+    }
+    out
+}
+
+/// `1 message`, `2 messages`.
+pub(crate) fn counted(n: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(n as f64), if n == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(text: &str) -> String {
+        text.replace(NBSP, " ")
+    }
+
+    #[test]
+    fn three_significant_digits() {
+        let cases = [
+            (0.0, "0"),
+            (1.0, "1"),
+            (1.234, "1.23"),
+            (12.34, "12.3"),
+            (123.4, "123"),
+            (28_003.0, "28,003"),
+            (0.001_234, "0.00123"),
+            (-5.5, "−5.5"),
+            (1_234_567.0, "1,234,567"),
+        ];
+        for (v, text) in cases {
+            assert_eq!(number(v), text);
+        }
+    }
+
+    #[test]
+    fn a_row_shares_the_unit_of_its_largest() {
+        let show = |values: &[f64]| {
+            let values: Vec<_> = values.iter().map(|v| Some(*v)).collect();
+            plain(&row(Unit::Milliseconds, &values).join(" | "))
+        };
+        assert_eq!(show(&[72_800.0, 300.0]), "72.8 s | 0.30 s");
+        assert_eq!(show(&[12.0, 345.0]), "12.0 ms | 345 ms");
+        assert_eq!(show(&[600_000.0, 4_000.0]), "600 s | 4.0 s", "a smaller unit that reads well for both");
+        assert_eq!(show(&[229_000.0, 12.0]), "229 s | 0.012 s");
+        assert_eq!(show(&[0.0, 240_000.0]), "0 | 4.00 min");
+        assert_eq!(row(Unit::Count, &[None, Some(3.0)]), ["–", "3"]);
+    }
+
+    #[test]
+    fn money_keeps_small_amounts() {
+        assert_eq!(
+            [0.0, 0.61, 0.004_56, 188.333, 12_345.6, -2.5].map(usd).join(" "),
+            "$0.00 $0.61 $0.00456 $188.33 $12,346 −$2.50"
+        );
+    }
+
+    #[test]
+    fn a_share_is_never_rounded_to_nothing() {
+        let shown = [0.0, 0.000_01, 0.005, 0.027, 0.27, 0.997, 0.999_6, 0.999_999, 1.0].map(percent);
+        assert_eq!(
+            plain(&shown.join(", ")),
+            "0 %, <0.01 %, 0.50 %, 2.7 %, 27 %, 99.7 %, 99.96 %, >99.99 %, 100 %"
+        );
+    }
+
+    #[test]
+    fn differences_have_a_direction() {
+        assert_eq!(plain(&difference(73.0, 100.0)), "27 % lower");
+        assert_eq!(plain(&difference(150.0, 100.0)), "50 % higher");
+        assert_eq!(difference(1_300.0, 100.0), "13× as high");
+        assert_eq!(difference(5.0, 5.0), "equal");
+        assert_eq!(difference(5.0, 0.0), ABSENT);
+    }
+
+    #[test]
+    fn instants_read_as_a_clock() {
+        assert_eq!([0, 61_000_000_000, 3_661_000_000_000].map(clock), ["0:00", "1:01", "1:01:01"]);
+    }
+}

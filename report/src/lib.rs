@@ -1,0 +1,25 @@
+//! Judges runs: statistics, one metric table, cost, charts, text and HTML. Runs in, bytes out; pure: no clock, no
+//! network, no file.
+//!
+//! [`text`], [`html`] and [`summary`] take one run, or several repeats of one scenario: then estimates are over
+//! all of them and charts show the first.
+
+mod chart;
+pub mod cost;
+pub mod estimate;
+mod format;
+mod judgement;
+pub mod metrics;
+mod page;
+pub mod prices;
+mod summary;
+mod text;
+mod timeline;
+mod verdict;
+pub mod view;
+
+pub use format::Unit;
+pub use page::html;
+pub use prices::price_list_date;
+pub use summary::summary;
+pub use text::text;

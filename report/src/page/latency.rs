@@ -1,0 +1,255 @@
+//! When was it slow?
+//!
+//! Percentiles of a bucket come from its merged histograms. A bucket with too few messages for a percentile is
+//! merged with its neighbours until there are enough, so at low rates a line moves in steps.
+
+use super::Subject;
+use super::figure::{Figure, Key, Plot, Table, stack_keys};
+use super::throughput::{points, readout};
+use crate::chart::ink::{Ink, stack_class};
+use crate::chart::readout::Reading;
+use crate::chart::scale::Scale;
+use crate::chart::{Chart, Mark};
+use crate::format::{self, Unit};
+use crate::timeline::Timeline;
+use crate::verdict::list;
+use crate::view::{StackView, percentile, samples_for};
+use anyhow::Result;
+use model::time::Nanos;
+use model::windows::{Stage, Windows};
+use std::ops::Range;
+
+/// The tail percentiles to choose from, with their names.
+const TAILS: [(f64, &str); 4] = [(0.99, "p99"), (0.95, "p95"), (0.9, "p90"), (0.75, "p75")];
+
+/// A tail percentile needs at least this many points to be a line.
+const POINTS: usize = 12;
+
+/// One stack's lines.
+struct Lines {
+    stack: usize,
+    middle: Vec<Option<f64>>,
+    tail: Vec<Option<f64>>,
+}
+
+/// The section.
+///
+/// # Errors
+/// When the chart cannot be drawn.
+pub(crate) fn figure(subject: &Subject) -> Result<Figure> {
+    let mut figure = Figure {
+        id: "latency",
+        title: "Latency over time",
+        short: "Latency",
+        take: "No stack has enough completed messages for a percentile over time.".into(),
+        caption: String::new(),
+        legend: Vec::new(),
+        plots: Vec::new(),
+        table: None,
+        notes: Vec::new(),
+    };
+    let Some(timeline) = subject.timeline else { return Ok(figure) };
+    let (p, name) = tail(subject, &timeline);
+    let lines: Vec<Lines> = subject
+        .views()
+        .iter()
+        .enumerate()
+        .map(|(stack, view)| Lines {
+            stack,
+            middle: over_time(&timeline, &view.stack.windows, 0.5),
+            tail: over_time(&timeline, &view.stack.windows, p),
+        })
+        .filter(|lines| lines.middle.iter().chain(&lines.tail).any(Option::is_some))
+        .collect();
+    if lines.is_empty() {
+        return Ok(figure);
+    }
+    figure.plots = vec![plot(subject, &timeline, &lines, name)?];
+    figure.take = take(subject, &timeline, &lines, name);
+    figure.caption =
+        format!("scheduled to finished, by intended time, {}, log scale", format::span(timeline.bucket));
+    figure.legend = legend(subject, &lines, name);
+    figure.table = Some(table(subject, p, name));
+    let absent: Vec<&str> = (0..subject.names.len())
+        .filter(|i| lines.iter().all(|l| l.stack != *i))
+        .map(|i| subject.names[i])
+        .collect();
+    if !absent.is_empty() {
+        figure.notes.push(format!("Too few completed messages for a line: {}.", list(&absent)));
+    }
+    Ok(figure)
+}
+
+/// Two keys per stack, or one per stack and one per weight if there are many.
+fn legend(subject: &Subject, lines: &[Lines], tail: &str) -> Vec<Key> {
+    if subject.is_small() {
+        let keys = |l: &Lines| {
+            let name = subject.names[l.stack];
+            [
+                Key { class: stack_class(l.stack), name: format!("{name} {tail}") },
+                Key { class: format!("{} thin", stack_class(l.stack)), name: format!("{name} p50") },
+            ]
+        };
+        return lines.iter().flat_map(keys).collect();
+    }
+    let mut keys = stack_keys(&subject.names);
+    keys.push(Key { class: "ink".into(), name: tail.into() });
+    keys.push(Key { class: "ink thin".into(), name: "p50".into() });
+    keys
+}
+
+/// The rarest tail percentile that gives every stack with data a line; p99 if none does.
+fn tail(subject: &Subject, timeline: &Timeline) -> (f64, &'static str) {
+    let enough = |p: f64| {
+        subject.views().iter().all(|view| {
+            let groups = groups(timeline, &view.stack.windows, samples_for(p));
+            groups.len() >= POINTS.min(timeline.count) || view.stack.windows.histograms.is_empty()
+        })
+    };
+    TAILS.into_iter().find(|(p, _)| enough(*p)).unwrap_or(TAILS[0])
+}
+
+/// Stretches of buckets with at least `need` samples each; what is left over at the end joins the last stretch.
+fn groups(timeline: &Timeline, windows: &Windows, need: u64) -> Vec<Range<usize>> {
+    let mut counts = vec![0_u64; timeline.count];
+    for window in windows.histograms.iter().filter(|w| w.stage == Stage::Latency) {
+        if let Some(count) = counts.get_mut((window.start / timeline.bucket) as usize) {
+            *count += window.counts.iter().map(|c| c.1).sum::<u64>();
+        }
+    }
+    let mut groups: Vec<Range<usize>> = Vec::new();
+    let mut open: Option<(usize, u64)> = None;
+    let mut last_seen = 0;
+    for (i, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        let (from, so_far) = open.unwrap_or((i, 0));
+        last_seen = i + 1;
+        if so_far + count >= need {
+            groups.push(from..i + 1);
+            open = None;
+        } else {
+            open = Some((from, so_far + count));
+        }
+    }
+    if let (Some(_), Some(last)) = (open, groups.last_mut()) {
+        last.end = last_seen;
+    }
+    groups
+}
+
+/// A percentile in milliseconds per bucket.
+fn over_time(timeline: &Timeline, windows: &Windows, p: f64) -> Vec<Option<f64>> {
+    let mut values = vec![None; timeline.count];
+    for group in groups(timeline, windows, samples_for(p)) {
+        let merged = windows.merged(Stage::Latency, timeline.start(group.start), timeline.start(group.end));
+        values[group].fill(merged.and_then(|histogram| percentile(&histogram, p)));
+    }
+    values
+}
+
+fn plot(subject: &Subject, timeline: &Timeline, lines: &[Lines], tail: &str) -> Result<Plot> {
+    let all = || lines.iter().flat_map(|l| l.middle.iter().chain(&l.tail)).flatten().copied();
+    let mut marks = Vec::new();
+    let mut readings = Vec::new();
+    for l in lines {
+        marks.push(Mark::Line(Ink::Thin(l.stack), points(timeline, &l.middle)));
+        marks.push(Mark::Line(Ink::Line(l.stack), points(timeline, &l.tail)));
+        for (name, values) in [(tail, &l.tail), ("p50", &l.middle)] {
+            let name = format!("{} {name}", subject.names[l.stack]);
+            readings.push(Reading { name, stack: Some(l.stack), values: values.clone() });
+        }
+    }
+    let chart = Chart {
+        id: "latency",
+        x: Scale::time(timeline.length(), 6),
+        y: Scale::log_ms(all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max)),
+        bands: &subject.bands,
+        named_bands: true,
+        marks,
+        ends: Vec::new(),
+    };
+    Plot::of(&chart, &readout(timeline, "ms", readings))
+}
+
+fn take(subject: &Subject, timeline: &Timeline, lines: &[Lines], tail: &str) -> String {
+    let worst: Vec<(usize, usize, f64)> = lines
+        .iter()
+        .filter_map(|l| {
+            let known = l.tail.iter().enumerate().filter_map(|(i, v)| v.map(|v| (i, v)));
+            known.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0))).map(|(i, v)| (l.stack, i, v))
+        })
+        .collect();
+    if worst.is_empty() {
+        return format!("Too few messages for a {tail} over time; the thin lines are medians.");
+    }
+    if !subject.is_small() {
+        let mut values = vec![None; subject.names.len()];
+        worst.iter().for_each(|(stack, _, v)| values[*stack] = Some(*v));
+        let range = subject.across(Unit::Milliseconds, &values).unwrap_or_default();
+        return format!("The worst {tail} ranges from {range}.");
+    }
+    let shown = format::row(Unit::Milliseconds, &worst.iter().map(|w| Some(w.2)).collect::<Vec<_>>());
+    let parts: Vec<String> = worst
+        .iter()
+        .zip(&shown)
+        .map(|((stack, bucket, _), value)| {
+            let at: Nanos = timeline.start(*bucket);
+            let phase = subject.phase_at(at).map_or(String::new(), |phase| format!(" ({phase})"));
+            format!("{value} on {} at {}{phase}", subject.names[*stack], format::clock(at))
+        })
+        .collect();
+    format!("The worst {tail} was {}.", parts.join(", "))
+}
+
+fn table(subject: &Subject, p: f64, tail: &str) -> Table {
+    let mut head = vec!["Phase".into()];
+    let with_medians = subject.is_small();
+    for name in &subject.names {
+        if with_medians {
+            head.push(format!("{name} p50"));
+        }
+        head.push(format!("{name} {tail}"));
+    }
+    let load =
+        subject.phases.iter().filter(|(_, from, _)| *from < subject.judgement.first().manifest.load_end);
+    let rows = load.map(|(name, from, until)| {
+        let of = |view: &StackView, p: f64| {
+            percentile(&view.stack.windows.merged(Stage::Latency, *from, *until)?, p)
+        };
+        let shown: &[f64] = if with_medians { &[0.5, p] } else { &[p] };
+        let values: Vec<_> = subject.views().iter().flat_map(|v| shown.iter().map(|p| of(v, *p))).collect();
+        let mut row = vec![name.clone()];
+        row.extend(format::row(Unit::Milliseconds, &values));
+        row
+    });
+    Table { head, rows: rows.collect(), words: 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::windows::WindowCounts;
+
+    fn windows(counts: &[u64]) -> Windows {
+        let of = |(i, n): (usize, &u64)| WindowCounts {
+            start: i as Nanos * 10,
+            stage: Stage::Latency,
+            counts: [(1_000 * (i as u64 + 1), *n)].into_iter().collect(),
+        };
+        Windows { width: 10, histograms: counts.iter().enumerate().map(of).collect() }
+    }
+
+    #[test]
+    fn buckets_with_few_samples_are_merged() {
+        let timeline = Timeline { bucket: 10, count: 7 };
+        let windows = windows(&[1_000, 400, 600, 0, 1_500, 10]);
+        assert_eq!(groups(&timeline, &windows, 1_000), [0..1, 1..3, 4..6]);
+        let p99 = over_time(&timeline, &windows, 0.99);
+        assert!(p99[0].is_some() && p99[1] == p99[2] && p99[3].is_none() && p99[6].is_none(), "{p99:?}");
+    }
+
+    #[test]
+    fn too_few_samples_give_no_line() {
+        let timeline = Timeline { bucket: 10, count: 3 };
+        assert!(over_time(&timeline, &windows(&[5, 5, 5]), 0.5).iter().all(Option::is_none));
+    }
+}

@@ -1,0 +1,143 @@
+//! The first screen: verdict, decision rule, four paired numbers, validity.
+
+use super::Subject;
+use crate::chart::ink::stack_class;
+use crate::format::{self, counted};
+use crate::judgement::Row;
+use crate::verdict::{MARGIN, Verdict};
+use maud::{Markup, html};
+
+/// Kicker, verdict sentence, banner of a simulation, decision rule.
+pub(crate) fn header(subject: &Subject) -> Markup {
+    let judgement = subject.judgement;
+    let manifest = &judgement.first().manifest;
+    html! {
+        header {
+            @if judgement.is_simulated() {
+                p.banner {
+                    b { "Simulated in virtual time: no AWS was involved." }
+                    " What follows is as good as " a href="#beliefs" { "the beliefs it rests on" } "."
+                }
+            }
+            p.kicker { (manifest.title) " · " (subject.names.join(" vs ")) }
+            h1 { @for piece in judgement.verdict.pieces(&subject.names) {
+                @match piece.stack {
+                    Some(stack) => b class=(stack_class(stack)) { (piece.text) },
+                    None => (piece.text),
+                }
+            } }
+            p.lead { (lead(subject)) }
+            button #theme type="button" hidden { "Theme: auto" }
+        }
+    }
+}
+
+fn lead(subject: &Subject) -> String {
+    let judgement = subject.judgement;
+    let manifest = &judgement.first().manifest;
+    let mut said = judgement.verdict.rule(&subject.names).map(|rule| rule + " ").unwrap_or_default();
+    said += &format!("{} over {}", counted(manifest.planned, "message"), format::span(manifest.load_end));
+    if manifest.warmup > 0 {
+        said += &format!(", the first {} left out as warm-up", format::span(manifest.warmup));
+    }
+    said += &match judgement.runs.len() {
+        1 => ". One run: no interval around its figures.".into(),
+        n => format!(". Figures are means over {n} repeats with 95 % intervals; charts show the first."),
+    };
+    said
+}
+
+/// KPI cards and the validity strip.
+pub(crate) fn verdict(subject: &Subject) -> Markup {
+    let judgement = subject.judgement;
+    let latency = ["latency-p99", "latency-p95", "latency-p90", "latency-p50", "latency-max"]
+        .into_iter()
+        .map(|name| judgement.row(name))
+        .find(|row| row.has_data())
+        .unwrap_or_else(|| judgement.row("latency-p99"));
+    let bound = judgement.views.first().map_or(0.0, |view| view.backlog_bound());
+    let behind = format!("more than {} waiting", format::number(bound));
+    let latency_name = format!("{} latency", latency.metric.label);
+    html! {
+        section #verdict aria-label="Verdict" {
+            div.kpis {
+                (card(subject, "Cost per million", "messages, idle time included", judgement.row("cost-per-million")))
+                (card(subject, &latency_name, "scheduled to finished", latency))
+                (card(subject, "Largest backlog", "messages waiting", judgement.row("backlog-max")))
+                (card(subject, "Time behind", &behind, judgement.row("time-behind")))
+            }
+            (validity(subject))
+        }
+    }
+}
+
+fn card(subject: &Subject, name: &str, what: &str, row: &Row) -> Markup {
+    let values = row.values();
+    let largest = values.iter().flatten().fold(0.0_f64, |most, v| most.max(*v));
+    let shown = format::row(row.metric.unit, &values);
+    let width = |v: &Option<f64>| v.map_or(0.0, |v| if largest > 0.0 { v / largest * 100.0 } else { 0.0 });
+    html! {
+        article.kpi {
+            h2 { (name) }
+            p.why { (what) }
+            dl { @for (i, (value, text)) in values.iter().zip(&shown).enumerate() {
+                div class=(stack_class(i)) style={ "--w:" (format!("{:.1}", width(value))) "%" } {
+                    dt { (subject.names[i]) }
+                    dd { (text) }
+                }
+            } }
+            p.win { (outcome(subject, row)) }
+        }
+    }
+}
+
+/// How the stacks of a card compare, in words.
+fn outcome(subject: &Subject, row: &Row) -> String {
+    if matches!(subject.judgement.verdict, Verdict::Withheld(_)) {
+        return "not judged".into();
+    }
+    let names = &subject.names;
+    if let ([Some(a), Some(b)], [first, second]) = (row.values().as_slice(), names.as_slice()) {
+        let (lower, higher, name) = if a <= b { (*a, *b, first) } else { (*b, *a, second) };
+        return match format::difference(lower, higher) {
+            words if words == "equal" => "no difference".into(),
+            _ if lower == 0.0 => format!("{name}: none"),
+            words => format!("{name}: {words}"),
+        };
+    }
+    let known: Vec<(usize, f64)> =
+        row.estimates.iter().enumerate().filter_map(|(i, e)| e.map(|e| (i, e.value))).collect();
+    let least = known.iter().map(|k| k.1).fold(f64::INFINITY, f64::min);
+    let leaders: Vec<usize> = known.iter().filter(|k| k.1 <= least * (1.0 + MARGIN)).map(|k| k.0).collect();
+    match leaders.as_slice() {
+        [] => "no data".into(),
+        [one] => format!("lowest: {}", names[*one]),
+        many => format!("lowest: {} of {} alike", many.len(), names.len()),
+    }
+}
+
+fn validity(subject: &Subject) -> Markup {
+    let judgement = subject.judgement;
+    let checks: Vec<_> = judgement.runs.iter().flat_map(|run| &run.manifest.checks).collect();
+    let passed = checks.iter().filter(|check| check.passed).count();
+    let valid = judgement.objections.is_empty();
+    html! {
+        div.validity.bad[!valid].good[valid && !checks.is_empty()] {
+            p {
+                b.chip { @if !valid { "Not valid" } @else if checks.is_empty() { "Unchecked" } @else { "Valid" } } " "
+                @if checks.is_empty() { "No validity checks were recorded." }
+                @else { (passed) " of " (checks.len()) " validity checks passed." }
+                @if !valid { " No winner is named." }
+            }
+            @if !valid { ul { @for objection in &judgement.objections { li { (objection) } } } }
+            @if !checks.is_empty() {
+                details {
+                    summary { "Validity checks" }
+                    ul.checks { @for check in &judgement.first().manifest.checks {
+                        li class=(if check.passed { "good" } else { "bad" }) { b.chip { (check.name) } ": " (check.detail) }
+                    } }
+                }
+            }
+        }
+    }
+}

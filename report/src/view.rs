@@ -1,0 +1,215 @@
+//! One stack of one run, with what every judgement of it needs: merged histograms and its bill.
+//!
+//! Goals: the rules of summaries live here once (warm-up excluded, percentiles only with samples beyond them).
+//! Non-goals: which numbers are worth showing (see [`crate::metrics`]).
+
+use crate::cost::Cost;
+use crate::prices::Prices;
+use hdrhistogram::Histogram;
+use model::run::{Manifest, Run, StackEntry, StackRun};
+use model::series::{Series, metric};
+use model::time::{Nanos, SECOND, seconds};
+use model::windows::Stage;
+
+/// A percentile shows only with at least this many samples beyond it.
+pub(crate) const SAMPLES_BEYOND: u64 = 10;
+
+/// A backlog counts as "behind" above what arrives in this many seconds at the mean rate of the load.
+pub(crate) const BEHIND_SECONDS: f64 = 10.0;
+
+/// One stack of one run.
+pub struct StackView<'a> {
+    /// The run's manifest.
+    pub manifest: &'a Manifest,
+    /// The stack's entry in it.
+    pub entry: &'a StackEntry,
+    /// What the stack did.
+    pub stack: &'a StackRun,
+    /// Its bill, or why there is none.
+    pub cost: Result<Cost, String>,
+    histograms: Vec<Option<Histogram<u64>>>,
+}
+
+impl<'a> StackView<'a> {
+    /// The views of a run's stacks, in their order.
+    #[must_use]
+    pub fn all(run: &'a Run) -> Vec<Self> {
+        let prices = Prices::for_region(&run.manifest.region).map_err(|error| format!("{error:#}"));
+        run.manifest
+            .stacks
+            .iter()
+            .zip(&run.stacks)
+            .map(|(entry, stack)| Self {
+                manifest: &run.manifest,
+                entry,
+                stack,
+                cost: prices.as_ref().map_err(Clone::clone).and_then(|prices| bill(stack, prices)),
+                histograms: Stage::ALL
+                    .iter()
+                    .map(|stage| stack.windows.merged(*stage, run.manifest.warmup, Nanos::MAX))
+                    .collect(),
+            })
+            .collect()
+    }
+
+    /// The stack's name.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        &self.entry.name
+    }
+
+    /// Whether the stack runs on Lambda.
+    #[must_use]
+    pub fn is_lambda(&self) -> bool {
+        self.entry.platform == "lambda"
+    }
+
+    /// All samples of a stage after warm-up, in microseconds.
+    pub(crate) fn histogram(&self, stage: Stage) -> Option<&Histogram<u64>> {
+        let index = Stage::ALL.iter().position(|s| *s == stage)?;
+        self.histograms[index].as_ref()
+    }
+
+    /// A percentile of a stage in milliseconds (`p` in 0..1), if enough samples lie beyond it.
+    #[must_use]
+    pub fn percentile(&self, stage: Stage, p: f64) -> Option<f64> {
+        percentile(self.histogram(stage)?, p)
+    }
+
+    /// The longest latency in milliseconds.
+    #[must_use]
+    pub fn longest(&self) -> Option<f64> {
+        self.histogram(Stage::Latency).map(|h| h.max() as f64 / 1e3)
+    }
+
+    /// The points of a series after warm-up.
+    pub(crate) fn after_warmup(&self, name: &str) -> Option<impl Iterator<Item = (Nanos, f64)>> {
+        let warmup = self.manifest.warmup;
+        self.stack.series(name).map(|s| s.points.iter().copied().filter(move |p| p.0 >= warmup))
+    }
+
+    /// The largest point of a series after warm-up.
+    #[must_use]
+    pub fn largest(&self, name: &str) -> Option<f64> {
+        self.after_warmup(name)?.map(|p| p.1).reduce(f64::max)
+    }
+
+    /// The sum of a Lambda series after warm-up; a series that a Lambda run leaves out is 0.
+    #[must_use]
+    pub fn lambda_sum(&self, name: &str) -> Option<f64> {
+        if !self.is_lambda() || self.stack.series(metric::INVOCATIONS).is_none() {
+            return None;
+        }
+        Some(self.after_warmup(name).map_or(0.0, |points| points.map(|p| p.1).sum::<f64>() + 0.0))
+    }
+
+    /// Messages per second of a `Sum` series between warm-up and the end of the load, over whole periods.
+    #[must_use]
+    pub fn rate(&self, name: &str) -> Option<f64> {
+        let series = self.stack.series(name)?;
+        let period = series.period.max(1);
+        let from = self.manifest.warmup.div_ceil(period) * period;
+        let until = self.manifest.load_end.div_ceil(period) * period;
+        if until <= from {
+            return None;
+        }
+        let inside = series.points.iter().filter(|p| (from..until).contains(&p.0));
+        Some((inside.map(|p| p.1).sum::<f64>() + 0.0) / seconds(until - from))
+    }
+
+    /// How many waiting messages count as behind: [`BEHIND_SECONDS`] of the mean offered load, at least one.
+    #[must_use]
+    pub fn backlog_bound(&self) -> f64 {
+        let load = seconds(self.manifest.load_end.max(SECOND));
+        (BEHIND_SECONDS * self.manifest.planned as f64 / load).max(1.0)
+    }
+
+    /// Seconds after warm-up in which more than [`StackView::backlog_bound`] messages waited.
+    #[must_use]
+    pub fn seconds_behind(&self) -> Option<f64> {
+        let series = self.stack.series(metric::VISIBLE)?;
+        let bound = self.backlog_bound();
+        let behind = self.after_warmup(metric::VISIBLE)?.filter(|p| p.1 > bound).count();
+        Some(behind as f64 * seconds(series.period))
+    }
+
+    /// Seconds from the end of the load to an empty queue; `None` if it was not reached.
+    #[must_use]
+    pub fn drain_seconds(&self) -> Option<f64> {
+        let drained =
+            self.manifest.complete && self.entry.ledger.in_flight == 0 && self.manifest.load_end > 0;
+        drained.then(|| seconds(self.entry.end.saturating_sub(self.manifest.load_end)))
+    }
+
+    /// The largest number of tasks (ECS) or of environments at work (Lambda).
+    #[must_use]
+    pub fn most_workers(&self) -> Option<f64> {
+        self.largest(if self.is_lambda() { metric::CONCURRENCY } else { metric::RUNNING_TASKS })
+    }
+
+    /// The bill in US dollars.
+    #[must_use]
+    pub fn total_cost(&self) -> Option<f64> {
+        self.cost.as_ref().ok()?.total()
+    }
+
+    /// US dollars per million messages done.
+    #[must_use]
+    pub fn cost_per_million(&self) -> Option<f64> {
+        self.cost.as_ref().ok()?.per_million(self.entry.ledger.done())
+    }
+
+    /// US dollars per month of this load; see [`Cost::per_month`].
+    #[must_use]
+    pub fn cost_per_month(&self) -> Option<f64> {
+        self.cost.as_ref().ok()?.per_month(self.manifest.load_end, self.entry.end)
+    }
+
+    /// The series of one metered quantity.
+    pub(crate) fn usage_series(&self, name: &str) -> Option<&'a Series> {
+        self.stack.series.iter().find(|s| s.metric == name)
+    }
+}
+
+fn bill(stack: &StackRun, prices: &Prices) -> Result<Cost, String> {
+    if stack.usage.metered.is_empty() {
+        return Err("the run has no metered usage".into());
+    }
+    Ok(Cost::of(&stack.usage, prices))
+}
+
+/// A percentile in milliseconds (`p` in 0..1), if at least [`SAMPLES_BEYOND`] samples lie beyond it.
+pub(crate) fn percentile(histogram: &Histogram<u64>, p: f64) -> Option<f64> {
+    let at_or_below = (histogram.len() as f64 * p).ceil() as u64;
+    let beyond = histogram.len().saturating_sub(at_or_below);
+    (beyond >= SAMPLES_BEYOND).then(|| histogram.value_at_quantile(p) as f64 / 1e3)
+}
+
+/// How many samples a percentile needs (`p` in 0..1).
+pub(crate) fn samples_for(p: f64) -> u64 {
+    // The small slack forgives that 1 - 0.99 is not quite 0.01.
+    (SAMPLES_BEYOND as f64 / (1.0 - p) - 1e-6).ceil() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::windows::empty_histogram;
+
+    #[test]
+    fn a_percentile_needs_ten_samples_beyond_it() {
+        let of = |n: u64| {
+            let mut histogram = empty_histogram();
+            for v in 1..=n {
+                histogram.record(v * 1_000).unwrap();
+            }
+            histogram
+        };
+        assert_eq!(percentile(&of(999), 0.99), None);
+        let p99 = percentile(&of(1_000), 0.99).unwrap();
+        assert!((p99 / 990.0 - 1.0).abs() < 2e-3, "{p99}");
+        assert_eq!(percentile(&of(19), 0.5), None);
+        assert!(percentile(&of(20), 0.5).is_some());
+        assert_eq!([0.5, 0.9, 0.99, 0.999].map(samples_for), [20, 100, 1_000, 10_000]);
+    }
+}

@@ -1,0 +1,187 @@
+//! The text summary and `summary.json`: golden text, the metric table on a hand-made run, agreement of all outputs.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod fixture;
+
+use model::record::Ledger;
+use model::run::{Run, StackRun};
+use model::series::{Series, metric};
+use model::time::{MILLISECOND, MINUTE, SECOND};
+use model::usage::{Item, Metered, Usage};
+use model::windows::{Recorder, Spans};
+use serde_json::Value;
+
+/// Two minutes of one message a second on two stacks. Warm-up is the first minute, which is ten times slower.
+fn tiny() -> Run {
+    let mut run = fixture::single();
+    run.manifest.title = "Tiny".into();
+    run.manifest.warmup = MINUTE;
+    run.manifest.load_end = 2 * MINUTE;
+    run.manifest.planned = 120;
+    for (i, (entry, stack)) in run.manifest.stacks.iter_mut().zip(&mut run.stacks).enumerate() {
+        let factor = i as u64 + 1;
+        entry.ledger = Ledger { planned: 120, completed: 119, completed_more: 1, ..Ledger::default() };
+        entry.end = 2 * MINUTE + factor * 10 * SECOND;
+        *stack = tiny_stack(factor);
+    }
+    run
+}
+
+fn tiny_stack(factor: u64) -> StackRun {
+    let mut recorder = Recorder::new(5 * SECOND);
+    for second in 0..120 {
+        let number = recorder.planned(second * SECOND);
+        let work = factor * if second < 60 { 1_000 } else { 100 } * MILLISECOND;
+        recorder.completed(number, &Spans { latency: work, queue: 0, start: 0, work, acknowledge: None });
+    }
+    let series = |name: &str, statistic: &str, value: fn(u64, u64) -> f64| Series {
+        metric: name.into(),
+        unit: "Count".into(),
+        statistic: statistic.into(),
+        period: 5 * SECOND,
+        points: (0..24).map(|i| (i * 5 * SECOND, value(i, 0))).collect(),
+    };
+    let mut visible = series(metric::VISIBLE, "Maximum", |i, _| if i < 12 { 500.0 } else { 4.0 });
+    // More than 10 s of load (10 messages) waiting in two windows after warm-up.
+    (visible.points[20].1, visible.points[21].1) = (11.0 * factor as f64, 30.0);
+    StackRun {
+        series: vec![
+            series(metric::SENT, "Sum", |_, _| 5.0),
+            series(metric::COMPLETED, "Sum", |i, _| if i == 23 { 0.0 } else { 5.0 }),
+            visible,
+            series(metric::INVOCATIONS, "Sum", |_, _| 1.0),
+            series(metric::COLD_STARTS, "Sum", |i, _| if i % 12 == 0 { 3.0 } else { 0.0 }),
+        ],
+        windows: recorder.finish(),
+        usage: Usage { metered: vec![Metered::new(Item::SqsRequests, "receive", 300 * factor)] },
+        activities: vec![],
+    }
+}
+
+/// The value of a metric for each stack.
+fn values(summary: &Value, name: &str) -> Vec<Option<f64>> {
+    let metrics = summary["metrics"].as_array().unwrap();
+    let metric = metrics.iter().find(|m| m["name"] == name).unwrap_or_else(|| panic!("no metric {name}"));
+    let stacks = summary["stacks"].as_array().unwrap().iter();
+    stacks.map(|stack| metric["estimates"][stack.as_str().unwrap()]["value"].as_f64()).collect()
+}
+
+#[test]
+fn every_metric_by_hand() {
+    let summary = report::summary(&[tiny()]);
+    let near = |name: &str, expected: [Option<f64>; 2]| {
+        for (value, expected) in values(&summary, name).into_iter().zip(expected) {
+            match (value, expected) {
+                (Some(v), Some(e)) => assert!((v - e).abs() <= 1e-3 * e.abs(), "{name}: {v}, not {e}"),
+                (v, e) => assert_eq!(v, e, "{name}"),
+            }
+        }
+    };
+    let both = |v: f64| [Some(v), Some(v)];
+    near("messages-completed", both(120.0));
+    near("messages-not-completed", both(0.0));
+    near("completed-more-than-once", both(1.0));
+    // After warm-up: 12 windows of 5 messages in 60 s; the last window completes nothing.
+    near("offered-rate", both(1.0));
+    near("achieved-rate", both(55.0 / 60.0));
+    near("latency-p50", [Some(100.0), Some(200.0)]);
+    // 60 samples: p90 has 6 beyond it.
+    near("latency-p90", [None, None]);
+    near("latency-max", [Some(100.0), Some(200.0)]);
+    near("work-p50", [Some(100.0), Some(200.0)]);
+    near("send-delay-p99", [None, None]);
+    near("backlog-max", both(30.0));
+    near("time-behind", both(10.0));
+    near("drain-time", [Some(10.0), Some(20.0)]);
+    near("oldest-age-max", [None, None]);
+    // Only Lambda has cold starts; those of warm-up do not count. Throttles are not in the series: none.
+    near("cold-starts", [None, Some(3.0)]);
+    near("throttles", [None, Some(0.0)]);
+    // 300 requests x 0.40 per million.
+    near("cost-run", [Some(0.000_12), Some(0.000_24)]);
+    near("cost-per-million", [Some(1.0), Some(2.0)]);
+    // 730 h / 2 min = 21,900 loads.
+    near("cost-per-month", [Some(2.628), Some(5.256)]);
+}
+
+#[test]
+fn the_golden_text() {
+    let expected = include_str!("golden/tiny.txt");
+    assert_eq!(report::text(&[tiny()]), expected);
+}
+
+#[test]
+fn a_text_for_any_number_of_stacks() {
+    for stacks in 1..=6 {
+        let text = report::text(&[fixture::spike(stacks, 42)]);
+        assert!(text.starts_with("SIMULATED run: Flash crowd (virtual time, no AWS involved)\n"));
+        assert_eq!(text.matches("Ledger of ").count(), stacks);
+        assert!(!text.contains('\u{a0}') && !text.contains("NaN"));
+    }
+    let measured = report::text(&[fixture::invalid()]);
+    assert!(measured.starts_with("Measured run: "));
+    assert!(measured.contains("Not valid:\n  the run was cut short\n  failed check \"nothing lost\": 17 of"));
+    assert!(report::text(&[fixture::empty(2)]).contains("No verdict: the run has no data."));
+    assert_eq!(report::text(&[]), "No run to report.\n");
+}
+
+#[test]
+fn repeats_are_estimates() {
+    let runs: Vec<Run> = (1..=5).map(|seed| fixture::spike(2, seed)).collect();
+    let summary = report::summary(&runs);
+    let p99 = summary["metrics"].as_array().unwrap().iter().find(|m| m["name"] == "latency-p99").unwrap();
+    let ecs = &p99["estimates"]["ecs"];
+    assert_eq!(ecs["n"], 5);
+    assert!(ecs["low"].as_f64().unwrap() < ecs["value"].as_f64().unwrap());
+    assert!(report::text(&runs).contains("means over 5 repeats, ± is the 95 % interval"));
+    let mut mixed = runs;
+    mixed[1].manifest.scenario_hash = "other".into();
+    assert_eq!(report::summary(&mixed)["valid"], false);
+}
+
+#[test]
+fn stacks_that_do_not_differ_have_no_winner() {
+    let mut run = fixture::spike(2, 1);
+    run.stacks[1] = run.stacks[0].clone();
+    run.manifest.stacks[1].ledger = run.manifest.stacks[0].ledger;
+    let summary = report::summary(&[run]);
+    assert_eq!(summary["verdict"]["form"], "even");
+}
+
+#[test]
+fn a_stack_that_leads_everywhere_wins() {
+    let mut run = fixture::spike(2, 1);
+    run.stacks[1].usage.metered.iter_mut().for_each(|m| m.quantity /= 10);
+    let summary = report::summary(&[run.clone()]);
+    assert_eq!(summary["verdict"]["form"], "one-leads");
+    assert!(summary["verdict"]["sentence"].as_str().unwrap().starts_with("lambda leads: "));
+    run.manifest.checks[0].passed = false;
+    assert_eq!(report::summary(&[run])["verdict"]["form"], "withheld");
+}
+
+#[test]
+fn every_number_has_unit_and_direction() {
+    let summary = report::summary(&[fixture::spike(3, 9)]);
+    assert_eq!(summary["price-list-date"], report::price_list_date());
+    for metric in summary["metrics"].as_array().unwrap() {
+        assert!(
+            ["messages", "count", "messages/s", "ms", "s", "USD"].contains(&metric["unit"].as_str().unwrap())
+        );
+        assert!(["lower", "higher", "neither"].contains(&metric["better"].as_str().unwrap()));
+        assert_eq!(metric["estimates"].as_object().unwrap().len(), 3);
+    }
+    assert_eq!(report::summary(&[]), Value::Null);
+}
+
+#[test]
+fn the_cost_curve_ends_at_the_bill() {
+    // The readout's last value of the cost chart is the total of the bill, alarms spread evenly included.
+    let run = fixture::spike(2, 42);
+    let total = values(&report::summary(std::slice::from_ref(&run)), "cost-run")[0].unwrap();
+    let html = report::html(&[run]).unwrap();
+    let cost = &html[html.find("id=\"cost\"").unwrap()..];
+    let json = &cost[cost.find("<script type=\"application/json\">").unwrap() + 32..];
+    let data: Value = serde_json::from_str(&json[..json.find("</script>").unwrap()]).unwrap();
+    let last = data["series"][0]["values"].as_array().unwrap().iter().rev().find_map(Value::as_f64).unwrap();
+    assert!((last / total - 1.0).abs() < 5e-3, "{last} and {total}");
+}
