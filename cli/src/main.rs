@@ -1,0 +1,66 @@
+//! `versus`: should this SQS worker run on ECS or on Lambda?
+//!
+//! Verbs to functions, verdicts to exit codes; one file per verb.
+
+mod output;
+mod report;
+mod run;
+
+use clap::{Parser, Subcommand};
+use model::scenario::Problems;
+use std::process::ExitCode;
+
+/// Should this SQS worker run on ECS or on Lambda? Replays a load against both and says by how much they differ.
+#[derive(Parser)]
+#[command(
+    name = "versus",
+    version,
+    after_help = "Examples:
+  versus run scenarios/flash-crowd.toml
+  versus run scenarios/steady.toml --set stacks.lambda.memory='\"1 GB\"' --repeat 5
+  versus report results/flash-crowd-20261120T120000Z-sim
+
+Exit codes: 0 done, 1 tool or I/O error, 2 usage or scenario error, 4 the run is invalid: no verdict."
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Play a scenario against its stacks and write the run with its report.
+    Run(run::Args),
+    /// Write the report of one run, or of several repeats of one scenario.
+    Report(report::Args),
+    /// Print the JSON Schema of scenario files, for editors.
+    Schema,
+}
+
+/// How a verb ended, if it ended well.
+enum Ended {
+    /// Nothing was shown to be wrong.
+    Well,
+    /// A validity check failed: there is no verdict.
+    Invalid,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().verb {
+        Verb::Run(args) => run::run(&args),
+        Verb::Report(args) => report::report(&args),
+        Verb::Schema => output::print(&model::scenario::schema()).map(|()| Ended::Well),
+    };
+    match result {
+        Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::Invalid) => ExitCode::from(4),
+        Err(error) => {
+            if let Some(problems) = error.downcast_ref::<Problems>() {
+                eprint!("{problems}");
+                return ExitCode::from(2);
+            }
+            eprintln!("versus: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

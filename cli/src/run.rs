@@ -1,0 +1,136 @@
+//! `versus run`: a scenario becomes a run directory with its report.
+
+use crate::output;
+use crate::report::write_report;
+use crate::{Ended, output::print};
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use model::plan::Plan;
+use model::run::Run;
+use model::scenario::{self, Scenario, Source};
+use sim::{Options, Provenance};
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `versus run`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Scenario file.
+    scenario: PathBuf,
+    /// Where the stacks run.
+    #[arg(long, value_enum, default_value = "sim")]
+    target: Target,
+    /// Folder of the run [default: results/<scenario>-<UTC time>-<target>].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Seed, instead of the scenario's.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How often, each time with the next seed; estimates are then over all repeats.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    repeat: u32,
+    /// Override a key of the scenario, e.g. phases.spike.rate=500 (may be given several times).
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Also write one row per message and stack (messages.csv).
+    #[arg(long)]
+    messages: bool,
+    /// Check the scenario and print its plan, without running it.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print nothing but errors.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Target {
+    /// Virtual time on this machine: no account, no network.
+    Sim,
+}
+
+impl Target {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sim => "sim",
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<Ended> {
+    let (scenario, source) = scenario::load(&args.scenario, &args.overrides, args.seed)?;
+    if args.dry_run {
+        return dry_run(&scenario).map(|()| Ended::Well);
+    }
+    let folder = args.out.clone().unwrap_or_else(|| output::default_folder(&args.scenario, args.target.name()));
+    output::prepare(&folder)?;
+    let mut runs = Vec::new();
+    for index in 1..=args.repeat {
+        let place = if args.repeat == 1 { folder.clone() } else { folder.join(format!("repeat-{index}")) };
+        runs.push(simulate_into(&place, &scenario, &source, args, index)?);
+    }
+    let page = write_report(&folder, &runs)?;
+    if !args.quiet {
+        print(&report::text(&runs))?;
+        eprintln!("\nReport: {}", page.display());
+    }
+    let valid = runs.iter().all(|run| run.manifest.checks.iter().all(|check| check.passed));
+    Ok(if valid { Ended::Well } else { Ended::Invalid })
+}
+
+/// One repeat: simulated, and written before the next begins.
+fn simulate_into(place: &Path, scenario: &Scenario, source: &Source, args: &Args, index: u32) -> Result<Run> {
+    std::fs::create_dir_all(place).with_context(|| format!("creating {}", place.display()))?;
+    let scenario = Scenario { seed: scenario.seed.wrapping_add(u64::from(index - 1)), ..scenario.clone() };
+    let provenance = Provenance {
+        path: source.path.clone(),
+        text: source.text.clone(),
+        overrides: args.overrides.clone(),
+        command: std::iter::once("versus".into()).chain(std::env::args().skip(1)).collect(),
+        repeat: (index, args.repeat),
+        tool_version: env!("CARGO_PKG_VERSION").into(),
+    };
+    let simulated = sim::simulate(&scenario, &provenance, Options { records: args.messages });
+    model::run::write(place, &simulated.run)?;
+    if args.messages {
+        for (entry, records) in simulated.run.manifest.stacks.iter().zip(&simulated.records) {
+            let path = place.join(&entry.name).join("messages.csv");
+            let file = File::create(&path).with_context(|| format!("writing {}", path.display()))?;
+            model::record::write_csv(BufWriter::new(file), records)
+                .with_context(|| format!("writing {}", path.display()))?;
+        }
+    }
+    Ok(simulated.run)
+}
+
+/// The plan in numbers: what would be sent, when, and to whom.
+fn dry_run(scenario: &Scenario) -> Result<()> {
+    use std::fmt::Write;
+    let plan = Plan::new(scenario);
+    let spans = plan.spans().to_vec();
+    let mut counts = vec![(0_u64, 0_u64); spans.len()];
+    let mut phase = 0;
+    for arrival in plan {
+        while phase + 1 < spans.len() && arrival.at >= spans[phase].until {
+            phase += 1;
+        }
+        counts[phase].0 += 1;
+        counts[phase].1 += u64::from(arrival.bytes);
+    }
+    let mut text = format!("{} (seed {}, dry run: nothing is simulated)\n\n", scenario.title, scenario.seed);
+    for (span, (messages, bytes)) in spans.iter().zip(&counts) {
+        let seconds = model::time::seconds(span.until - span.from);
+        let rate = if seconds > 0.0 { *messages as f64 / seconds } else { 0.0 };
+        let _ = writeln!(
+            text,
+            "{:<16} {seconds:>9.0} s  {messages:>11} messages  {rate:>9.1}/s  {bytes:>13} bytes",
+            span.name
+        );
+    }
+    text.push('\n');
+    for stack in &scenario.stacks {
+        let _ = writeln!(text, "{:<16} {}", stack.name, scenario::describe(stack));
+    }
+    print(&text)
+}
