@@ -275,7 +275,7 @@ pub struct Recorder {
     /// When the window that takes new messages ends.
     newest_end: Nanos,
     open: VecDeque<Open>,
-    spare: Vec<Box<[Bins; RECORDED.len()]>>,
+    spare: Vec<[Bins; RECORDED.len()]>,
     closed: Vec<WindowCounts>,
 }
 
@@ -283,7 +283,7 @@ pub struct Recorder {
 struct Open {
     outstanding: u64,
     /// `None` until the first record and after the last.
-    stages: Option<Box<[Bins; RECORDED.len()]>>,
+    stages: Option<[Bins; RECORDED.len()]>,
 }
 
 impl Recorder {
@@ -319,9 +319,9 @@ impl Recorder {
     pub fn completed(&mut self, number: u32, spans: &Spans) {
         let Self { first, open, spare, .. } = self;
         let window = &mut open[(u64::from(number) - *first) as usize];
-        let stages = window.stages.get_or_insert_with(|| {
-            spare.pop().unwrap_or_else(|| Box::new(std::array::from_fn(|_| Bins::new())))
-        });
+        let stages = window
+            .stages
+            .get_or_insert_with(|| spare.pop().unwrap_or_else(|| std::array::from_fn(|_| Bins::new())));
         let values = [spans.latency, spans.queue, spans.start, spans.work];
         for (bins, value) in stages.iter_mut().zip(values) {
             bins.record(value / MICROSECOND);
@@ -371,37 +371,42 @@ impl Recorder {
 /// Dense log-linear bins in HdrHistogram's layout.
 #[derive(Debug)]
 struct Bins {
-    counts: Box<[u32]>,
-    low: usize,
-    high: usize,
+    counts: Box<[u32; BINS]>,
+    /// A bit for each group of `HALF` bins that is not empty.
+    touched: u32,
 }
+
+/// The linear part is the first group and a half; each further group is one octave.
+const BINS: usize = (OCTAVES + 1) * HALF;
+/// The largest value that has a bin; longer spans count as this one.
+const VALUE_MAX: u64 = (2 * HALF as u64) << (OCTAVES - 1);
 
 impl Bins {
     fn new() -> Self {
-        Self { counts: vec![0; (OCTAVES + 1) * HALF].into_boxed_slice(), low: usize::MAX, high: 0 }
+        let counts = vec![0; BINS].into_boxed_slice();
+        Self { counts: counts.try_into().expect("the slice has this length"), touched: 0 }
     }
 
     #[inline]
     fn record(&mut self, value: u64) {
-        let index = bin_of(value).min((OCTAVES + 1) * HALF - 1);
+        let index = bin_of(value.min(VALUE_MAX - 1)) % BINS;
         self.counts[index] += 1;
-        self.low = self.low.min(index);
-        self.high = self.high.max(index);
+        self.touched |= 1 << (index / HALF);
     }
 
-    /// Takes the counts out and leaves the bins empty.
+    /// Takes the counts out and leaves the bins empty; `None` if they are.
     fn drain(&mut self) -> Option<Counts> {
-        if self.low > self.high {
-            return None;
-        }
-        let counts = (self.low..=self.high)
-            .filter_map(|index| {
-                let count = std::mem::take(&mut self.counts[index]);
+        let touched = std::mem::take(&mut self.touched);
+        let groups = (0..=OCTAVES).filter(|group| touched & (1 << group) != 0);
+        let bins = groups.flat_map(|group| group * HALF..(group + 1) * HALF);
+        let counts = &mut self.counts;
+        (touched != 0).then(|| {
+            bins.filter_map(|index| {
+                let count = std::mem::take(&mut counts[index]);
                 (count > 0).then(|| (highest_of(index), u64::from(count)))
             })
-            .collect();
-        (self.low, self.high) = (usize::MAX, 0);
-        Some(counts)
+            .collect()
+        })
     }
 }
 
@@ -434,6 +439,11 @@ mod tests {
             value = value * 5 / 4 + 1;
         }
         assert_eq!(highest_of(bin_of(0)), 0);
+        assert_eq!(bin_of(VALUE_MAX - 1), BINS - 1);
+        let mut bins = Bins::new();
+        [u64::MAX, VALUE_MAX, VALUE_MAX - 1, 0, 2_047].iter().for_each(|value| bins.record(*value));
+        assert_eq!(bins.drain().map(|counts| counts.total()), Some(5));
+        assert_eq!(bins.drain(), None);
     }
 
     fn spans(latency: Nanos) -> Spans {

@@ -66,9 +66,10 @@ impl Metric {
             .take_while(|p| p.start >= from)
             .filter(|p| p.start < until && p.published_at <= now)
             .map(|p| value_of(p, statistic));
-        let (count, sum, low, high) = visible.fold((0, 0.0, f64::INFINITY, f64::NEG_INFINITY), |(n, s, lo, hi), v| {
-            (n + 1, s + v, f64::min(lo, v), f64::max(hi, v))
-        });
+        let (count, sum, low, high) = visible
+            .fold((0, 0.0, f64::INFINITY, f64::NEG_INFINITY), |(n, s, lo, hi), v| {
+                (n + 1, s + v, f64::min(lo, v), f64::max(hi, v))
+            });
         (count > 0).then_some(match statistic {
             Statistic::Average => sum / f64::from(count),
             Statistic::Sum => sum,
@@ -154,7 +155,13 @@ fn breaches(value: f64, alarm: &Alarm) -> bool {
 ///
 /// Source: CloudWatch user guide, "Configuring how CloudWatch alarms treat missing data", with its two tables.
 #[must_use]
-pub fn judge(range: &[Option<bool>], m: usize, n: usize, missing: MissingData, before: AlarmState) -> AlarmState {
+pub fn judge(
+    range: &[Option<bool>],
+    m: usize,
+    n: usize,
+    missing: MissingData,
+    before: AlarmState,
+) -> AlarmState {
     let real: Vec<bool> = range.iter().flatten().copied().collect();
     let newest = &real[real.len().saturating_sub(n)..];
     let breaching = newest.iter().filter(|&&b| b).count();

@@ -10,8 +10,8 @@
 use crate::cloudwatch::{AlarmState, Metric, Watcher};
 use model::run::{Activity, ActivityKind};
 use model::scenario::{
-    Adjustment, Alarm, AlarmMetric, Comparison, Ecs, MissingData, Parameters, Scheduled, ScalingPolicy, Statistic,
-    Step, StepScaling, TargetTracking,
+    Adjustment, Alarm, AlarmMetric, Comparison, Ecs, MissingData, Parameters, ScalingPolicy, Scheduled,
+    Statistic, Step, StepScaling, TargetTracking,
 };
 use model::time::{MINUTE, Nanos};
 
@@ -243,7 +243,9 @@ impl AutoScaling {
         let alarm = policy.watcher.alarm;
         let Some(step) = matching_step(&policy.scaling.steps, &alarm, value) else { return };
         let target = adjusted(running, step.change, &policy.scaling).clamp(bounds.0, bounds.1);
-        let reason = || format!("step {:+} as {} is {value:.0} with {running} running", step.change, alarm.metric.name());
+        let reason = || {
+            format!("step {:+} as {} is {value:.0} with {running} running", step.change, alarm.metric.name())
+        };
         if target > running {
             let change = target - running;
             let held = policy.cooldown.holds(now);

@@ -117,7 +117,7 @@ impl<'a> StackView<'a> {
         Some((inside.map(|p| p.1).sum::<f64>() + 0.0) / seconds(until - from))
     }
 
-    /// How many waiting messages count as behind: [`BEHIND_SECONDS`] of the mean offered load, at least one.
+    /// How many waiting messages count as behind: what arrives in 10 s at the mean rate of the load, at least one.
     #[must_use]
     pub fn backlog_bound(&self) -> f64 {
         let load = seconds(self.manifest.load_end.max(SECOND));

@@ -9,7 +9,6 @@ use std::path::Path;
 
 fn page(runs: &[Run]) -> String {
     let html = report::html(runs).unwrap();
-    keep("last.html", &html);
     check(&html);
     html
 }

@@ -216,8 +216,8 @@ impl Books {
 
     /// A receive that found messages of so many bytes in total.
     #[inline]
-    pub(crate) fn received(&mut self, messages: usize, bytes: u64) {
-        self.counters.received += messages as u64;
+    pub(crate) fn received(&mut self, messages: u32, bytes: u64) {
+        self.counters.received += u64::from(messages);
         self.requests.receive += sqs_requests(bytes);
     }
 
@@ -230,7 +230,12 @@ impl Books {
 
     /// An attempt succeeded. `deleted_at` is when its delete is answered; `None` if it will not be deleted.
     #[inline]
-    pub(crate) fn completed(&mut self, queue: &mut Queue<Load>, attempt: &Attempt, deleted_at: Option<Nanos>) {
+    pub(crate) fn completed(
+        &mut self,
+        queue: &mut Queue<Load>,
+        attempt: &Attempt,
+        deleted_at: Option<Nanos>,
+    ) {
         self.log_bytes += self.log_bytes_per_message;
         let (load, departed) = match queue.payload_mut(attempt.receipt) {
             Some(load) => (load, false),
@@ -283,7 +288,7 @@ impl Books {
     pub(crate) fn delete(&mut self, queue: &mut Queue<Load>, receipt: Receipt) {
         self.counters.deleted += 1;
         if let Deleted::Gone(load) = queue.delete(receipt) {
-            self.settle(receipt.message(), load, None);
+            self.settle(Some(receipt.message()), load, None);
         }
     }
 
@@ -300,8 +305,8 @@ impl Books {
 
     /// A message has left the queue: its outcome is known, unless a worker still holds it.
     #[inline]
-    fn settle(&mut self, message: sqs::Message, load: Load, to: Option<Destination>) {
-        if load.holders > 0 && to.is_none() {
+    fn settle(&mut self, message: Option<sqs::Message>, load: Load, to: Option<Destination>) {
+        if let (1.., None, Some(message)) = (load.holders, to, message) {
             self.lingering.insert(message, load);
             return;
         }
@@ -317,7 +322,7 @@ impl Books {
     fn release_lingering(&mut self, message: sqs::Message) {
         if let Some(load) = self.lingering.get(&message).copied().filter(|load| load.holders == 0) {
             self.lingering.remove(&message);
-            self.settle(message, load, None);
+            self.settle(Some(message), load, None);
         }
     }
 
@@ -406,7 +411,7 @@ impl Books {
     /// Closes the accounts: whatever is still in the queue has failed or is in flight.
     pub(crate) fn finish(mut self, queue: &Queue<Load>) -> Closed {
         let mut left: Vec<(Load, u32)> =
-            queue.remaining().map(|(_, load, receive_count)| (*load, receive_count)).collect();
+            queue.remaining().map(|(load, receive_count)| (*load, receive_count)).collect();
         left.extend(self.lingering.values().map(|load| (*load, u32::MAX)));
         for (load, receive_count) in left {
             let outcome = match (load.completions, receive_count) {

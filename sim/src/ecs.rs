@@ -91,7 +91,6 @@ pub(crate) struct EcsStack {
     cpu: CpuShare,
     /// Computing time begun in this minute, in nanoseconds of one vCPU.
     cpu_ns: f64,
-    scratch: Vec<Received>,
     control: Control,
 }
 
@@ -117,7 +116,6 @@ impl EcsStack {
             stream: stack_seed("calls"),
             cpu: CpuShare { share: cpu_share, vcpus: f64::from(config.cpu_units) / 1024.0 },
             cpu_ns: 0.0,
-            scratch: Vec::new(),
             control: Control::new(config, beliefs, stack_seed("service"), stack_seed("control")),
         };
         new.begin(config);
@@ -162,36 +160,39 @@ impl EcsStack {
                 free.min(self.worker.batch_size)
             }
         };
-        let polling = if self.worker.wait_time > 0 { Polling::Long } else { Polling::Short };
-        self.scratch.clear();
-        let World { queue, books, .. } = &mut self.world;
-        let polled = queue.receive(now, most, polling, self.visibility_timeout, &mut self.scratch);
-        if polled.is_err() || self.scratch.is_empty() {
+        if self.world.queue.visible() == 0 {
             self.found_nothing(now, task);
             return false;
         }
+        let polling = if self.worker.wait_time > 0 { Polling::Long } else { Polling::Short };
+        let mut bytes = 0;
+        let World { queue, books, .. } = &mut self.world;
+        let buffer = &mut self.tasks[task as usize].buffer;
+        let polled = queue.receive(now, most, polling, self.visibility_timeout, |received, load| {
+            Books::held(load);
+            bytes += u64::from(load.bytes);
+            buffer.push_back(entry_of(load, received, now));
+        });
+        let Ok(count @ 1..) = polled else {
+            self.found_nothing(now, task);
+            return false;
+        };
         books.counters.not_visible_max = books.counters.not_visible_max.max(queue.in_flight());
-        self.received(now, task);
+        books.received(count, bytes);
+        self.received(now, task, count);
         true
     }
 
-    fn received(&mut self, now: Nanos, task: TaskId) {
+    /// The `count` newest messages of the buffer have just been received: begins what there are slots for.
+    fn received(&mut self, now: Nanos, task: TaskId, count: u32) {
         let here_at = now + self.receive_latency.draw(&mut self.stream);
-        let mut bytes = 0;
-        for index in 0..self.scratch.len() {
-            let received = self.scratch[index];
-            let Some(load) = self.world.queue.payload_mut(received.receipt) else { continue };
-            Books::held(load);
-            bytes += u64::from(load.bytes);
-            let entry = entry_of(load, received, now, here_at);
-            let state = &mut self.tasks[task as usize];
-            if state.busy < self.worker.concurrency && state.buffer.is_empty() {
-                self.begin_work(here_at, task, entry);
-            } else {
-                state.buffer.push_back(entry);
-            }
+        let state = &mut self.tasks[task as usize];
+        state.buffer.iter_mut().rev().take(count as usize).for_each(|entry| entry.here_at = here_at);
+        let begin = (self.worker.concurrency - state.busy).min(state.buffer.len() as u32);
+        for _ in 0..begin {
+            let Some(entry) = self.tasks[task as usize].buffer.pop_front() else { break };
+            self.begin_work(here_at.max(entry.here_at), task, entry);
         }
-        self.world.books.received(self.scratch.len(), bytes);
         let has_room = self.tasks[task as usize].busy < self.worker.concurrency;
         if self.worker.poll == Poll::SlotFree && has_room {
             // One receive at a time: the next goes out when this one is answered.
@@ -272,7 +273,8 @@ impl EcsStack {
         };
         let id = task * self.worker.concurrency + index;
         let token = self.world.events.push(ends, kind::WORK, id);
-        self.tasks[task as usize].slots[index as usize] = Slot { token, entry: Some(entry), started_at: now, finished_at };
+        self.tasks[task as usize].slots[index as usize] =
+            Slot { token, entry: Some(entry), started_at: now, finished_at };
     }
 
     /// The work on a message is over, and its delete is answered.
@@ -439,14 +441,14 @@ impl EcsStack {
 }
 
 #[inline]
-fn entry_of(load: &Load, received: Received, received_at: Nanos, here_at: Nanos) -> Entry {
+fn entry_of(load: &Load, received: Received, received_at: Nanos) -> Entry {
     Entry {
         receipt: received.receipt,
         receive_count: received.receive_count,
         work: load.work,
         fails: load.fails(received.receive_count),
         received_at,
-        here_at,
+        here_at: received_at,
     }
 }
 

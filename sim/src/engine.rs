@@ -43,9 +43,9 @@ pub(crate) fn play<C: Consumer>(plan: Plan, consumer: &mut C, bounds: Bounds) ->
     let mut previous = 0;
     loop {
         let world = consumer.world();
-        let arrival_at = arrival.map_or(Nanos::MAX, |arrival| arrival.at);
-        let timer_at = world.queue.next_timer().unwrap_or(Nanos::MAX);
-        let event_at = world.events.next_at().unwrap_or(Nanos::MAX);
+        let arrival_at = arrival.as_ref().map_or(Nanos::MAX, |arrival| arrival.at);
+        let timer_at = world.queue.next_timer();
+        let event_at = world.events.next_at();
         let now = arrival_at.min(timer_at).min(event_at);
         if now >= bounds.load_end && arrival.is_none() {
             let drained = world.queue.is_empty() && consumer.idle();
@@ -62,8 +62,8 @@ pub(crate) fn play<C: Consumer>(plan: Plan, consumer: &mut C, bounds: Bounds) ->
             close_windows(consumer, now);
         }
         let world = consumer.world();
-        if let Some(next) = arrival.filter(|next| next.at == now) {
-            let load = world.books.sent(&next);
+        if let Some(next) = arrival.as_ref().filter(|_| arrival_at == now) {
+            let load = world.books.sent(next);
             world.queue.send(now, load);
             world.books.counters.visible_max = world.books.counters.visible_max.max(world.queue.visible());
             arrival = plan.next();

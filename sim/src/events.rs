@@ -38,12 +38,14 @@ const BUCKETS: u64 = 4096;
 pub(crate) struct Events {
     /// Number of the bucket that `current` was filled from, counted from time 0.
     cursor: u64,
-    /// Events up to the end of that bucket, the first one last.
+    /// Events up to the end of that bucket, the first one last; empty only if all buckets are.
     current: Vec<Key>,
     buckets: Vec<Vec<Key>>,
     /// A bit for each bucket that is not empty.
     occupied: [u64; (BUCKETS / 64) as usize],
     beyond: BinaryHeap<Reverse<Key>>,
+    /// The first event; the largest key when there is none.
+    first: Key,
     /// Starts at 1, so that the default token names no event.
     sequence: u64,
 }
@@ -56,6 +58,7 @@ impl Default for Events {
             buckets: vec![Vec::new(); BUCKETS as usize],
             occupied: [0; (BUCKETS / 64) as usize],
             beyond: BinaryHeap::new(),
+            first: Key::MAX,
             sequence: 0,
         }
     }
@@ -73,31 +76,36 @@ impl Events {
         if bucket <= self.cursor {
             let place = self.current.partition_point(|&other| other > key);
             self.current.insert(place, key);
-        } else if bucket - self.cursor < BUCKETS {
+        } else if bucket - self.cursor >= BUCKETS {
+            self.beyond.push(Reverse(key));
+        } else if self.current.is_empty() {
+            // Then the whole wheel is: it turns to this event at once.
+            self.cursor = bucket;
+            self.current.push(key);
+        } else {
             let index = (bucket % BUCKETS) as usize;
             self.buckets[index].push(key);
             self.occupied[index / 64] |= 1 << (index % 64);
-        } else {
-            self.beyond.push(Reverse(key));
         }
+        self.first = self.first.min(key);
         Token(self.sequence)
     }
 
-    /// The instant of the first event.
+    /// The instant of the first event; the last of all instants when there is none.
     #[inline]
-    pub(crate) fn next_at(&mut self) -> Option<Nanos> {
-        self.first().map(|key| (key >> 64) as Nanos)
+    pub(crate) fn next_at(&self) -> Nanos {
+        (self.first >> 64) as Nanos
     }
 
     #[inline]
-    fn first(&mut self) -> Option<Key> {
+    fn find_first(&mut self) -> Key {
         if self.current.is_empty() {
             self.turn();
         }
-        match (self.current.last(), self.beyond.peek()) {
-            (Some(&near), Some(&Reverse(far))) => Some(near.min(far)),
-            (Some(&near), None) => Some(near),
-            (None, far) => far.map(|&Reverse(far)| far),
+        let near = self.current.last().copied().unwrap_or(Key::MAX);
+        match self.beyond.peek() {
+            Some(&Reverse(far)) => near.min(far),
+            None => near,
         }
     }
 
@@ -124,7 +132,10 @@ impl Events {
     /// Takes the first event.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Due> {
-        let key = self.first()?;
+        let key = self.first;
+        if key == Key::MAX {
+            return None;
+        }
         if self.current.last() == Some(&key) {
             self.current.pop();
         } else {
@@ -134,6 +145,7 @@ impl Events {
                 self.cursor = (key >> 64) as u64 >> BUCKET_SHIFT;
             }
         }
+        self.first = self.find_first();
         let low = key as u64;
         let payload = (low & ((1 << PAYLOAD_BITS) - 1)) as u32;
         Some(Due {
@@ -166,15 +178,17 @@ mod tests {
         let mut stream = Stream::new(9, "events");
         let (mut events, mut heap) = (Events::default(), BinaryHeap::new());
         let mut now = 0;
-        for round in 0..200_000_u32 {
-            if heap.len() < 50 || stream.chance(0.5) {
+        for round in 0..400_000_u32 {
+            // Crowded, sparse and empty in turn.
+            let crowd = [200, 5, 0][(round / 1_000 % 3) as usize];
+            if heap.is_empty() || stream.chance(if heap.len() < crowd { 0.6 } else { 0.4 }) {
                 let gap = 1 << stream.between(0, 37);
                 let at = now + stream.between(0, gap);
                 events.push(at, 0, round % 1_000);
                 heap.push(Reverse((at, round)));
             } else {
                 let Reverse((at, round)) = heap.pop().unwrap();
-                assert_eq!(events.next_at(), Some(at));
+                assert_eq!(events.next_at(), at);
                 let due = events.pop().unwrap();
                 assert_eq!((due.at, due.id), (at, round % 1_000));
                 now = at;
@@ -186,7 +200,7 @@ mod tests {
     fn kinds_and_ids_survive() {
         let mut events = Events::default();
         events.push(7, 15, MAX_ID);
-        assert_eq!(events.next_at(), Some(7));
+        assert_eq!(events.next_at(), 7);
         let due = events.pop().unwrap();
         assert_eq!((due.at, due.kind, due.id), (7, 15, MAX_ID));
     }

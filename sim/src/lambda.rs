@@ -77,7 +77,6 @@ pub(crate) struct LambdaStack {
     stream: Stream,
     /// Time that the computing part of work takes, as a multiple of a full vCPU's.
     cpu: CpuShare,
-    scratch: Vec<Received>,
     totals: Totals,
     window: WindowCounts,
     last_throttle: Option<Nanos>,
@@ -134,7 +133,14 @@ struct WindowCounts {
 }
 
 impl LambdaStack {
-    pub(crate) fn new(world: World, stack: &Stack, config: &Lambda, beliefs: &Parameters, seed: u64, cpu_share: f64) -> Self {
+    pub(crate) fn new(
+        world: World,
+        stack: &Stack,
+        config: &Lambda,
+        beliefs: &Parameters,
+        seed: u64,
+        cpu_share: f64,
+    ) -> Self {
         let queue_timeout = stack.queue.visibility_timeout;
         // With a batching window the mapping asks for longer. Source: Lambda developer guide, using SQS.
         let with_window = config.batching_window + config.timeout + 30 * SECOND;
@@ -168,7 +174,6 @@ impl LambdaStack {
             },
             stream: stack_seed("calls"),
             cpu: CpuShare { share: cpu_share, vcpus },
-            scratch: Vec::new(),
             totals: Totals::default(),
             window: WindowCounts::default(),
             last_throttle: None,
@@ -192,6 +197,10 @@ impl LambdaStack {
 
     /// A loop asks for messages: it collects, invokes, or (false) goes to sleep on its long poll.
     fn poll(&mut self, now: Nanos) -> bool {
+        if self.world.queue.visible() == 0 {
+            self.mapping.park(now);
+            return false;
+        }
         let number = self.allocate(now);
         if !self.receive(now, number) {
             self.free.push(number);
@@ -218,16 +227,10 @@ impl LambdaStack {
     fn receive(&mut self, now: Nanos, number: u32) -> bool {
         let batch = &mut self.batches[number as usize];
         let room = self.config.batch_size - batch.entries.len() as u32;
-        self.scratch.clear();
-        let World { queue, books, .. } = &mut self.world;
         let most = room.min(RECEIVE_MOST);
-        let polled = queue.receive(now, most, Polling::Long, self.visibility_timeout, &mut self.scratch);
-        if polled.is_err() || self.scratch.is_empty() {
-            return false;
-        }
         let mut bytes = 0;
-        for &received in &self.scratch {
-            let Some(load) = queue.payload_mut(received.receipt) else { continue };
+        let World { queue, books, .. } = &mut self.world;
+        let polled = queue.receive(now, most, Polling::Long, self.visibility_timeout, |received, load| {
             Books::held(load);
             bytes += u64::from(load.bytes);
             batch.drop_at = batch.drop_at.min(received.visible_at);
@@ -239,8 +242,9 @@ impl LambdaStack {
                 finished_at: now,
                 outcome: Fate::Untouched,
             });
-        }
-        books.received(self.scratch.len(), bytes);
+        });
+        let Ok(count @ 1..) = polled else { return false };
+        books.received(count, bytes);
         books.counters.not_visible_max = books.counters.not_visible_max.max(queue.in_flight());
         true
     }

@@ -71,12 +71,21 @@ pub fn simulate(scenario: &Scenario, provenance: &Provenance, options: Options) 
                 scope.spawn(move || simulate_stack(scenario, stack, plan, window, options))
             })
             .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     });
     assemble(scenario, provenance, &plan, window, outcomes)
 }
 
-fn simulate_stack(scenario: &Scenario, stack: &Stack, plan: Plan, window: Nanos, options: Options) -> Outcome {
+fn simulate_stack(
+    scenario: &Scenario,
+    stack: &Stack,
+    plan: Plan,
+    window: Nanos,
+    options: Options,
+) -> Outcome {
     let beliefs = &scenario.parameters;
     let seed = scenario.seed;
     let load_end = plan.load_end();
@@ -169,9 +178,13 @@ fn assemble(
 
 /// The validity checks of a simulated run.
 fn checks(scenario: &Scenario, outcomes: &[Outcome], hashes: &[String]) -> Vec<Check> {
-    let named = || scenario.stacks.iter().zip(outcomes).map(|(stack, outcome)| (stack.name.as_str(), outcome));
+    let named =
+        || scenario.stacks.iter().zip(outcomes).map(|(stack, outcome)| (stack.name.as_str(), outcome));
     let each = |figure: &dyn Fn(&Ledger) -> String| {
-        named().map(|(name, o)| format!("{name}: {}", figure(&o.closed.ledger))).collect::<Vec<_>>().join("; ")
+        named()
+            .map(|(name, o)| format!("{name}: {}", figure(&o.closed.ledger)))
+            .collect::<Vec<_>>()
+            .join("; ")
     };
     let all = |holds: &dyn Fn(&Ledger) -> bool| outcomes.iter().all(|o| holds(&o.closed.ledger));
     let check = |name: &str, passed: bool, detail: String| Check { name: name.into(), passed, detail };

@@ -74,7 +74,9 @@ enum State {
     /// No EC2 instance has room.
     Waiting,
     /// On its way; billing starts with the pull.
-    Launching { pull_at: Nanos },
+    Launching {
+        pull_at: Nanos,
+    },
     Running,
     Stopping,
     Stopped,
@@ -301,7 +303,13 @@ impl Service {
     }
 
     /// Spot warns a task; false if it does not run any more. The scheduler starts another in its place.
-    pub fn interrupt(&mut self, now: Nanos, task: TaskId, account: &mut Account, out: &mut Vec<Command>) -> bool {
+    pub fn interrupt(
+        &mut self,
+        now: Nanos,
+        task: TaskId,
+        account: &mut Account,
+        out: &mut Vec<Command>,
+    ) -> bool {
         if self.tasks[task as usize].state != State::Running {
             return false;
         }

@@ -133,8 +133,10 @@ fn spot_tasks_are_warned_and_replaced() {
     let mut w = world(&ecs);
     let mut out = Vec::new();
     w.service.begin_running(200, &mut out);
-    let at: Vec<Nanos> =
-        out.iter().filter_map(|c| if let Command::Interrupt { at, .. } = c { Some(*at) } else { None }).collect();
+    let at: Vec<Nanos> = out
+        .iter()
+        .filter_map(|c| if let Command::Interrupt { at, .. } = c { Some(*at) } else { None })
+        .collect();
     let mean_hours = at.iter().sum::<Nanos>() as f64 / at.len() as f64 / HOUR as f64;
     assert_eq!(at.len(), 200);
     assert!((40.0..=60.0).contains(&mean_hours), "0.02 per hour is one in 50 h, not {mean_hours}");

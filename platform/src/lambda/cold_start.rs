@@ -48,7 +48,8 @@ pub fn init_duration(function: &Lambda) -> Sampler {
         (Package::Image, Architecture::X86) => 2,
         (Package::Image, Architecture::Arm) => 3,
     };
-    let cells = INIT_MS.iter().find(|(runtime, _)| *runtime == function.runtime).map(|(_, cells)| cells[column]);
+    let cells =
+        INIT_MS.iter().find(|(runtime, _)| *runtime == function.runtime).map(|(_, cells)| cells[column]);
     let [p50, p90, p99] = cells.unwrap_or([0; 3]).map(|ms| ms * MILLISECOND);
     Sampler::through(&[(0.5, p50), (0.9, p90), (0.99, p99)])
 }
@@ -98,13 +99,17 @@ mod tests {
         for (p, ms) in [(0.5, 92_u64), (0.9, 121), (0.99, 205)] {
             assert!(percentile(&python, p).abs_diff(ms) <= 4, "p{p}");
         }
-        let own = Lambda { init: Some(InitDuration { p50: MILLISECOND * 1_000, p99: MILLISECOND * 3_000 }), ..python };
+        let own = Lambda {
+            init: Some(InitDuration { p50: MILLISECOND * 1_000, p99: MILLISECOND * 3_000 }),
+            ..python
+        };
         assert!(percentile(&own, 0.5).abs_diff(1_000) < 15);
     }
 
     #[test]
     fn compiling_runtimes_pay_for_small_memory() {
-        let java = |memory_mb| first_invoke(&Lambda { runtime: Runtime::Java25, memory_mb, ..Lambda::default() });
+        let java =
+            |memory_mb| first_invoke(&Lambda { runtime: Runtime::Java25, memory_mb, ..Lambda::default() });
         assert_eq!([128, 1_024].map(java), [246 * MILLISECOND, 10 * MILLISECOND]);
         assert_eq!(first_invoke(&Lambda { runtime: Runtime::Ruby34, ..Lambda::default() }), 0);
     }

@@ -204,7 +204,9 @@ mod tests {
         let [a, b] = [0, 0].map(|now| environment(f.invoke(now)));
         f.release(SECOND, a, false);
         f.release(2 * SECOND, b, false);
-        assert!(matches!(f.invoke(3 * SECOND), Admission::Warm { environment, init: 0 } if environment.id == b.id));
+        assert!(
+            matches!(f.invoke(3 * SECOND), Admission::Warm { environment, init: 0 } if environment.id == b.id)
+        );
         assert_eq!((f.busy(), f.idle(), f.created()), (1, 1, 2));
     }
 
@@ -235,7 +237,8 @@ mod tests {
 
     #[test]
     fn reserved_and_account_concurrency_throttle() {
-        let mut f = function(&Lambda { reserved_concurrency: Some(1), ..Lambda::default() }, &Parameters::default());
+        let mut f =
+            function(&Lambda { reserved_concurrency: Some(1), ..Lambda::default() }, &Parameters::default());
         assert!(matches!(f.invoke(0), Admission::Cold { .. }));
         assert_eq!(f.invoke(0), Admission::Throttled);
         let beliefs = Parameters { lambda_account_concurrency: 3, ..Parameters::default() };
@@ -257,9 +260,13 @@ mod tests {
     fn provisioned_environments_are_warm_and_spill_over() {
         let lambda = Lambda { provisioned_concurrency: 2, ..Lambda::default() };
         let mut f = function(&lambda, &Parameters::default());
-        assert!(matches!(f.invoke(HOUR * 10), Admission::Warm { environment, .. } if environment.provisioned));
+        assert!(
+            matches!(f.invoke(HOUR * 10), Admission::Warm { environment, .. } if environment.provisioned)
+        );
         assert!(matches!(f.invoke(HOUR * 10), Admission::Warm { .. }));
-        assert!(matches!(f.invoke(HOUR * 10), Admission::Cold { environment, .. } if !environment.provisioned));
+        assert!(
+            matches!(f.invoke(HOUR * 10), Admission::Cold { environment, .. } if !environment.provisioned)
+        );
     }
 
     #[test]

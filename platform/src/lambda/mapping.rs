@@ -50,7 +50,8 @@ impl Mapping {
     pub fn new(function: &Lambda, beliefs: &Parameters) -> Self {
         let account = beliefs.lambda_account_concurrency;
         let per_poller = beliefs.poller_concurrency.max(1);
-        let (start, quiet, maximum, ramp) = match (function.provisioned_pollers, function.maximum_concurrency) {
+        let (start, quiet, maximum, ramp) = match (function.provisioned_pollers, function.maximum_concurrency)
+        {
             (Some(pollers), _) => {
                 let least = u64::from(pollers.min) * per_poller;
                 (least, least, u64::from(pollers.max) * per_poller, beliefs.poller_ramp_per_minute)

@@ -142,7 +142,8 @@ fn target_tracking_needs_three_high_points_and_fifteen_low_ones() {
 
 #[test]
 fn target_tracking_leaves_zero_on_the_first_sign_of_demand() {
-    let ecs = Ecs { tasks: 0, min_tasks: 0, max_tasks: 10, scaling: vec![tracking(100.0, 0)], ..Ecs::default() };
+    let ecs =
+        Ecs { tasks: 0, min_tasks: 0, max_tasks: 10, scaling: vec![tracking(100.0, 0)], ..Ecs::default() };
     let mut scaling = AutoScaling::new(&ecs, &Parameters::default());
     assert_eq!(play(&mut scaling, &[0.0, 3.0], 10 * SECOND), [0, 1]);
 }

@@ -4,7 +4,9 @@
 //! retention, delay, in-flight limit, at-least-once delivery), O(1) amortised per call whatever the depth.
 //! Non-goals: waiting (the driver parks long polls), the wire protocol, FIFO queues.
 //!
-//! Messages live in one slot from send to delete; rings hold slot numbers. Time must not go backwards.
+//! A message waits in its server's ring until its first receive; from then on it has a slot, and what waits
+//! again is the slot's number. So a deep backlog is walked in order, and the slots in use stay few and warm.
+//! Time must not go backwards.
 
 mod deadlines;
 
@@ -97,8 +99,8 @@ pub struct OverLimit;
 pub struct Departure<P> {
     /// What it carried.
     pub payload: P,
-    /// Names the message to holders of earlier receipts: any receipt of it compares equal by [`Receipt::message`].
-    pub message: Message,
+    /// Names it to holders of receipts; `None` if it was never received.
+    pub message: Option<Message>,
     /// Where it went.
     pub to: Destination,
 }
@@ -137,6 +139,15 @@ enum State {
     Tombstone,
 }
 
+/// A message that receives can find.
+#[derive(Clone, Copy, Debug)]
+enum Waiting<P> {
+    /// Never received.
+    Fresh { payload: P, sent_at: Nanos },
+    /// In a slot: received before, or delayed.
+    Again(u32),
+}
+
 #[derive(Clone, Debug)]
 struct Slot<P> {
     payload: P,
@@ -155,7 +166,7 @@ pub struct Queue<P> {
     settings: Settings,
     slots: Vec<Slot<P>>,
     free: Vec<u32>,
-    shards: Vec<VecDeque<u32>>,
+    shards: Vec<VecDeque<Waiting<P>>>,
     /// Bit i is set when shard i's ring is not empty.
     occupied: u64,
     next_shard: u32,
@@ -164,6 +175,8 @@ pub struct Queue<P> {
     delayed: u64,
     timers: Deadlines,
     delays: Deadlines,
+    /// The first of both; the last of all instants when there is none.
+    next_timer: Nanos,
     departures: Vec<Departure<P>>,
     stream: Stream,
     deletes_until_duplicate: u64,
@@ -185,6 +198,7 @@ impl<P: Copy> Queue<P> {
             delayed: 0,
             timers: Deadlines::default(),
             delays: Deadlines::default(),
+            next_timer: Nanos::MAX,
             departures: Vec::new(),
             stream,
             deletes_until_duplicate: u64::MAX,
@@ -226,14 +240,16 @@ impl<P: Copy> Queue<P> {
     /// SentTimestamp of about the oldest message: the eldest of the shards' heads and of the longest in flight.
     #[must_use]
     pub fn oldest_sent_at(&self) -> Option<Nanos> {
-        let heads = self.shards.iter().filter_map(|ring| ring.front().copied());
-        let held = self.timers.first().map(|deadline| deadline.slot);
-        heads
-            .chain(held)
-            .map(|slot| &self.slots[slot as usize])
-            .filter(|slot| matches!(slot.state, State::Visible | State::InFlight))
-            .map(|slot| slot.sent_at)
-            .min()
+        let of_slot = |number: u32| {
+            let slot = &self.slots[number as usize];
+            matches!(slot.state, State::Visible | State::InFlight).then_some(slot.sent_at)
+        };
+        let heads = self.shards.iter().filter_map(|ring| match ring.front()? {
+            Waiting::Fresh { sent_at, .. } => Some(*sent_at),
+            Waiting::Again(number) => of_slot(*number),
+        });
+        let held = self.timers.first().and_then(|deadline| of_slot(deadline.slot));
+        heads.chain(held).min()
     }
 
     /// Sends a message with the queue's own delay.
@@ -245,24 +261,24 @@ impl<P: Copy> Queue<P> {
     /// Sends a message that stays invisible for `delay`.
     #[inline]
     pub fn send_delayed(&mut self, now: Nanos, payload: P, delay: Nanos) {
+        if delay == 0 {
+            return self.show(Waiting::Fresh { payload, sent_at: now }, false);
+        }
         let visible_at = now + delay;
         let slot = self.allocate(now, visible_at, payload);
-        if delay == 0 {
-            self.show(slot, false);
-        } else {
-            self.slots[slot as usize].state = State::Delayed;
-            self.delayed += 1;
-            let life = self.slots[slot as usize].life;
-            self.delays.push(Deadline { at: visible_at, slot, life });
-        }
+        self.slots[slot as usize].state = State::Delayed;
+        self.delayed += 1;
+        let life = self.slots[slot as usize].life;
+        self.delays.push(Deadline { at: visible_at, slot, life });
+        self.next_timer = self.next_timer.min(visible_at);
     }
 
     #[inline]
-    fn allocate(&mut self, now: Nanos, visible_at: Nanos, payload: P) -> u32 {
+    fn allocate(&mut self, sent_at: Nanos, visible_at: Nanos, payload: P) -> u32 {
         if let Some(number) = self.free.pop() {
             let slot = &mut self.slots[number as usize];
             slot.payload = payload;
-            slot.sent_at = now;
+            slot.sent_at = sent_at;
             slot.first_received_at = 0;
             slot.visible_at = visible_at;
             slot.receive_count = 0;
@@ -270,7 +286,7 @@ impl<P: Copy> Queue<P> {
         }
         self.slots.push(Slot {
             payload,
-            sent_at: now,
+            sent_at,
             first_received_at: 0,
             visible_at,
             life: 0,
@@ -282,19 +298,25 @@ impl<P: Copy> Queue<P> {
 
     /// Puts a message where receives can find it.
     #[inline]
-    fn show(&mut self, slot: u32, in_front: bool) {
+    fn show(&mut self, message: Waiting<P>, in_front: bool) {
         let shard = self.stream.between(0, u64::from(self.settings.shards) - 1) as usize;
-        self.slots[slot as usize].state = State::Visible;
         if in_front {
-            self.shards[shard].push_front(slot);
+            self.shards[shard].push_front(message);
         } else {
-            self.shards[shard].push_back(slot);
+            self.shards[shard].push_back(message);
         }
         self.occupied |= 1 << shard;
         self.visible += 1;
     }
 
-    /// Receives up to `most` messages into `out`, oldest first within each server.
+    /// Shows the message of a slot.
+    fn show_again(&mut self, number: u32, in_front: bool) {
+        self.slots[number as usize].state = State::Visible;
+        self.show(Waiting::Again(number), in_front);
+    }
+
+    /// Receives up to `most` messages, oldest first within each server; `each` is given what was received and what
+    /// it carries. Returns how many there were.
     ///
     /// # Errors
     /// [`OverLimit`] when too many messages are in flight.
@@ -305,8 +327,8 @@ impl<P: Copy> Queue<P> {
         most: u32,
         polling: Polling,
         visibility_timeout: Nanos,
-        out: &mut Vec<Received>,
-    ) -> Result<(), OverLimit> {
+        mut each: impl FnMut(Received, &mut P),
+    ) -> Result<u32, OverLimit> {
         if self.in_flight >= self.settings.in_flight_limit {
             return Err(OverLimit);
         }
@@ -315,8 +337,9 @@ impl<P: Copy> Queue<P> {
             Polling::Short => self.short_poll_subset(),
         };
         let room = self.settings.in_flight_limit - self.in_flight;
-        let most = u64::from(most).min(room) as usize;
-        while out.len() < most {
+        let most = u64::from(most).min(room) as u32;
+        let mut count = 0;
+        while count < most {
             let candidates = self.occupied & asked;
             if candidates == 0 {
                 break;
@@ -324,10 +347,11 @@ impl<P: Copy> Queue<P> {
             let shard = next_bit(candidates, self.next_shard);
             self.next_shard = (shard + 1) % 64;
             if let Some(received) = self.take(now, shard as usize, visibility_timeout) {
-                out.push(received);
+                each(received, &mut self.slots[received.receipt.slot as usize].payload);
+                count += 1;
             }
         }
-        Ok(())
+        Ok(count)
     }
 
     /// A random subset of the servers, as bits.
@@ -342,10 +366,48 @@ impl<P: Copy> Queue<P> {
     /// Takes the head of a shard in flight; `None` if it turned out to be gone, expired or a dead letter.
     #[inline]
     fn take(&mut self, now: Nanos, shard: usize, visibility_timeout: Nanos) -> Option<Received> {
-        let number = self.shards[shard].pop_front()?;
+        let waiting = self.shards[shard].pop_front()?;
         if self.shards[shard].is_empty() {
             self.occupied &= !(1 << shard);
         }
+        let number = match waiting {
+            Waiting::Fresh { payload, sent_at } => self.first_receive(now, payload, sent_at)?,
+            Waiting::Again(number) => self.receive_again(now, number)?,
+        };
+        let slot = &mut self.slots[number as usize];
+        slot.state = State::InFlight;
+        slot.visible_at = now + visibility_timeout;
+        let (life, receive) = (slot.life, slot.receive_count);
+        let received = Received {
+            receipt: Receipt { slot: number, life, receive },
+            receive_count: receive,
+            sent_at: slot.sent_at,
+            first_received_at: slot.first_received_at,
+            visible_at: slot.visible_at,
+        };
+        self.in_flight += 1;
+        self.timers.push(Deadline { at: received.visible_at, slot: number, life });
+        self.next_timer = self.next_timer.min(received.visible_at);
+        Some(received)
+    }
+
+    /// Gives a message its slot; `None` if it has expired.
+    #[inline]
+    fn first_receive(&mut self, now: Nanos, payload: P, sent_at: Nanos) -> Option<u32> {
+        self.visible -= 1;
+        if now - sent_at >= self.settings.attributes.retention {
+            self.departures.push(Departure { payload, message: None, to: Destination::Expired });
+            return None;
+        }
+        let number = self.allocate(sent_at, now, payload);
+        let slot = &mut self.slots[number as usize];
+        slot.receive_count = 1;
+        slot.first_received_at = now;
+        Some(number)
+    }
+
+    /// Counts another receive; `None` if the message was deleted meanwhile, has expired or is a dead letter.
+    fn receive_again(&mut self, now: Nanos, number: u32) -> Option<u32> {
         let slot = &mut self.slots[number as usize];
         if slot.state == State::Tombstone {
             self.release(number);
@@ -364,19 +426,7 @@ impl<P: Copy> Queue<P> {
         if slot.receive_count == 1 {
             slot.first_received_at = now;
         }
-        slot.state = State::InFlight;
-        slot.visible_at = now + visibility_timeout;
-        let (life, receive) = (slot.life, slot.receive_count);
-        let received = Received {
-            receipt: Receipt { slot: number, life, receive },
-            receive_count: receive,
-            sent_at: slot.sent_at,
-            first_received_at: slot.first_received_at,
-            visible_at: slot.visible_at,
-        };
-        self.in_flight += 1;
-        self.timers.push(Deadline { at: received.visible_at, slot: number, life });
-        Some(received)
+        Some(number)
     }
 
     /// What the message of a receipt carries, for as long as it is in the queue (even if the receipt is stale).
@@ -399,7 +449,7 @@ impl<P: Copy> Queue<P> {
             self.draw_duplicate();
             return Deleted::Kept;
         }
-        let payload = slot.payload;
+        let (payload, visible_at) = (slot.payload, slot.visible_at);
         match slot.state {
             State::InFlight => {
                 self.in_flight -= 1;
@@ -412,7 +462,10 @@ impl<P: Copy> Queue<P> {
             }
             State::Delayed | State::Tombstone | State::Free => return Deleted::Stale,
         }
-        self.trim_timers();
+        // Only the first timer has to be one that still counts.
+        if visible_at <= self.next_timer {
+            self.trim_timers();
+        }
         Deleted::Gone(payload)
     }
 
@@ -430,14 +483,16 @@ impl<P: Copy> Queue<P> {
         true
     }
 
-    /// The next instant at which a message becomes visible by itself.
+    /// The next instant at which a message becomes visible by itself; the last of all instants if none will.
     #[inline]
     #[must_use]
-    pub fn next_timer(&self) -> Option<Nanos> {
-        match (self.timers.first(), self.delays.first()) {
-            (Some(a), Some(b)) => Some(a.at.min(b.at)),
-            (a, b) => a.or(b).map(|deadline| deadline.at),
-        }
+    pub fn next_timer(&self) -> Nanos {
+        self.next_timer
+    }
+
+    fn find_next_timer(&mut self) {
+        let first = |deadlines: &Deadlines| deadlines.first().map_or(Nanos::MAX, |deadline| deadline.at);
+        self.next_timer = first(&self.timers).min(first(&self.delays));
     }
 
     /// Shows the messages whose delay or visibility timeout ends by `now`; true if there were any.
@@ -447,7 +502,7 @@ impl<P: Copy> Queue<P> {
             self.delays.pop();
             if self.slots[due.slot as usize].life == due.life {
                 self.delayed -= 1;
-                self.show(due.slot, false);
+                self.show_again(due.slot, false);
                 shown = true;
             }
         }
@@ -457,29 +512,35 @@ impl<P: Copy> Queue<P> {
                 self.in_flight -= 1;
                 // Back to about its old place, or to the end once it was received three times.
                 let in_front = self.slots[due.slot as usize].receive_count < 3;
-                self.show(due.slot, in_front);
+                self.show_again(due.slot, in_front);
                 shown = true;
             }
         }
+        self.trim_timers();
         shown
     }
 
     /// Drops messages at the heads of the shards that are past the retention period.
     pub fn expire(&mut self, now: Nanos) {
+        let retention = self.settings.attributes.retention;
         for shard in 0..self.shards.len() {
-            while let Some(&number) = self.shards[shard].front() {
-                let slot = &self.slots[number as usize];
-                let tombstone = slot.state == State::Tombstone;
-                if !tombstone && now - slot.sent_at < self.settings.attributes.retention {
+            while let Some(&head) = self.shards[shard].front() {
+                let (sent_at, gone) = match head {
+                    Waiting::Fresh { sent_at, .. } => (sent_at, false),
+                    Waiting::Again(number) => {
+                        let slot = &self.slots[number as usize];
+                        (slot.sent_at, slot.state == State::Tombstone)
+                    }
+                };
+                if !gone && now - sent_at < retention {
                     break;
                 }
                 self.shards[shard].pop_front();
-                if tombstone {
-                    self.release(number);
-                } else {
-                    self.visible -= 1;
-                    self.depart(number, Destination::Expired);
-                }
+                let received = match head {
+                    Waiting::Fresh { payload, sent_at } => self.first_receive(now, payload, sent_at),
+                    Waiting::Again(number) => self.receive_again(now, number),
+                };
+                debug_assert!(received.is_none(), "an expired message was received");
             }
             if self.shards[shard].is_empty() {
                 self.occupied &= !(1 << shard);
@@ -500,18 +561,22 @@ impl<P: Copy> Queue<P> {
     }
 
     /// Every message still in the queue: what it carries and how often it was received.
-    pub fn remaining(&self) -> impl Iterator<Item = (Message, &P, u32)> {
-        self.slots.iter().enumerate().filter_map(|(number, slot)| {
+    pub fn remaining(&self) -> impl Iterator<Item = (&P, u32)> {
+        let in_slots = self.slots.iter().filter_map(|slot| {
             let there = matches!(slot.state, State::Visible | State::InFlight | State::Delayed);
-            let message = Message { slot: number as u32, life: slot.life };
-            there.then_some((message, &slot.payload, slot.receive_count))
-        })
+            there.then_some((&slot.payload, slot.receive_count))
+        });
+        let fresh = self.shards.iter().flatten().filter_map(|waiting| match waiting {
+            Waiting::Fresh { payload, .. } => Some((payload, 0)),
+            Waiting::Again(_) => None,
+        });
+        in_slots.chain(fresh)
     }
 
     fn depart(&mut self, number: u32, to: Destination) {
         let slot = &self.slots[number as usize];
         let message = Message { slot: number, life: slot.life };
-        self.departures.push(Departure { payload: slot.payload, message, to });
+        self.departures.push(Departure { payload: slot.payload, message: Some(message), to });
         self.release(number);
     }
 
@@ -538,6 +603,7 @@ impl<P: Copy> Queue<P> {
             }
             self.timers.pop();
         }
+        self.find_next_timer();
     }
 
     /// Draws how many deletes from now one will fail to last.

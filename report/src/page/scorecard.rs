@@ -20,7 +20,7 @@ pub(crate) fn section(subject: &Subject) -> Markup {
             div.scroll tabindex="0" role="region" aria-label="Table: all metrics" {
                 table.score.lines[subject.names.len() > 2] { (head(subject)) (body(subject, &rows)) }
             }
-            @if !missing.is_empty() { p.note { "No data for: " (missing.join(", ")) "." } }
+            @if !missing.is_empty() { p.note { "No data for: " (missing.join("; ")) "." } }
             p.note {
                 "Warm-up is left out of everything but the ledger and the bill. A percentile is shown only with at least "
                 "10 samples beyond it. ✓ marks the better value where the difference exceeds "

@@ -59,7 +59,9 @@ impl Control {
     pub(super) fn new(config: &Ecs, beliefs: &Parameters, service: Stream, mut stream: Stream) -> Self {
         let variant = config.architecture.name();
         let billing = match &config.capacity {
-            Capacity::Fargate => Billing::Tasks { vcpu: Item::FargateVcpu, memory: Item::FargateMemory, variant },
+            Capacity::Fargate => {
+                Billing::Tasks { vcpu: Item::FargateVcpu, memory: Item::FargateMemory, variant }
+            }
             Capacity::FargateSpot => {
                 Billing::Tasks { vcpu: Item::FargateSpotVcpu, memory: Item::FargateSpotMemory, variant }
             }
@@ -265,7 +267,9 @@ impl EcsStack {
         books.sample(metric::DRAINING_TASKS, "Count", "Maximum", f64::from(service.stopping()));
         match control.billing {
             Billing::Tasks { vcpu, memory, variant } => {
-                let task_s = |scale: u64| (u128::from(billed.task_time) * u128::from(scale) / u128::from(SECOND)) as u64;
+                let task_s = |scale: u64| {
+                    (u128::from(billed.task_time) * u128::from(scale) / u128::from(SECOND)) as u64
+                };
                 books.meter(vcpu, variant, task_s(control.cpu_units));
                 books.meter(memory, variant, task_s(control.memory_mb));
             }

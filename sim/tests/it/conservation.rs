@@ -6,8 +6,8 @@ use model::random::Stream;
 use model::record::check_order;
 use model::scenario::{
     Adjustment, Alarm, AlarmMetric, Arrivals, Batches, Capacity, Comparison, Delete, Distribution, Ec2, Ecs,
-    INSTANCE_TYPES, Lambda, Message, MissingData, Parameters, Phase, Platform, Poll, ProvisionedPollers, Queue, Rate,
-    Scenario, ScalingPolicy, Stack, Statistic, Step, StepScaling, TargetTracking, Worker,
+    INSTANCE_TYPES, Lambda, Message, MissingData, Parameters, Phase, Platform, Poll, ProvisionedPollers,
+    Queue, Rate, ScalingPolicy, Scenario, Stack, Statistic, Step, StepScaling, TargetTracking, Worker,
 };
 use model::time::{HOUR, MILLISECOND, MINUTE, SECOND};
 use model::windows::Stage;
@@ -30,14 +30,23 @@ fn random_scenario(seed: u64) -> Scenario {
     };
     let stacks = vec![
         Stack { name: "ecs".into(), queue: queue(&mut s), log_bytes_per_message: 50, platform: ecs(&mut s) },
-        Stack { name: "lambda".into(), queue: queue(&mut s), log_bytes_per_message: 50, platform: lambda(&mut s) },
+        Stack {
+            name: "lambda".into(),
+            queue: queue(&mut s),
+            log_bytes_per_message: 50,
+            platform: lambda(&mut s),
+        },
     ];
     Scenario {
         seed,
         drain_max: s.between(0, 10) * MINUTE,
         phases: vec![
             Phase { name: "a".into(), duration: Some(s.between(10, 120) * SECOND), arrivals },
-            Phase { name: "quiet".into(), duration: Some(s.between(0, 300) * SECOND), arrivals: Arrivals::Even(Rate::Constant(0.0)) },
+            Phase {
+                name: "quiet".into(),
+                duration: Some(s.between(0, 300) * SECOND),
+                arrivals: Arrivals::Even(Rate::Constant(0.0)),
+            },
         ],
         message: Message {
             work,
@@ -168,7 +177,10 @@ fn check_world(seed: u64) {
         let recorded = stack.windows.merged(Stage::Latency, 0, u64::MAX).map_or(0, |h| h.len());
         assert!(recorded >= ledger.done(), "{name}: {recorded} latencies for {ledger:?}");
         assert!(recorded <= planned, "{name}: one latency per message");
-        assert!(stack.series.iter().all(|s| s.points.iter().all(|p| p.1.is_finite() && p.1 >= 0.0)), "{name}");
+        assert!(
+            stack.series.iter().all(|s| s.points.iter().all(|p| p.1.is_finite() && p.1 >= 0.0)),
+            "{name}"
+        );
         let records = &out.records[index];
         assert_eq!(records.len() as u64, if seed % 4 == 0 { planned } else { 0 }, "{name}");
         for record in records {

@@ -1,7 +1,10 @@
 //! The published ramps and stories, seen in whole runs.
 
 use crate::worlds::{function, one_by_one, scenario, simulate, stack};
-use model::scenario::{Distribution, Ecs, Lambda, Parameters, Platform, Queue, Scenario, Stack};
+use model::scenario::{
+    Adjustment, Alarm, AlarmMetric, Comparison, Distribution, Ecs, Lambda, MissingData, Parameters, Platform,
+    Queue, ScalingPolicy, Scenario, Stack, Statistic, Step, StepScaling, TargetTracking,
+};
 use model::series::metric;
 use model::time::{HOUR, MINUTE, Nanos, SECOND};
 use model::usage::Item;
@@ -69,6 +72,52 @@ fn an_idle_task_costs_its_time_and_its_polls() {
     assert_eq!(usage.quantity(Item::SqsRequests, "empty-receive"), 2 * 180);
     assert_eq!(usage.quantity(Item::FargateVcpu, "x86"), 2 * 256 * 3_600);
     assert_eq!(usage.quantity(Item::FargateMemory, "x86"), 2 * 512 * 3_600);
+}
+
+/// From overload to the first extra Fargate task at work: metric, alarm, launch, pull and start take 1.5 to
+/// 4 minutes (rehanvdm.com measured 2 to the scaling alone, 2026-02-11).
+#[test]
+fn a_step_policy_brings_the_first_extra_task_in_two_to_four_minutes() {
+    let Platform::Ecs(ecs) = one_by_one(1) else { unreachable!() };
+    let alarm = Alarm {
+        metric: AlarmMetric::VisibleMessages,
+        statistic: Statistic::Average,
+        comparison: Comparison::GreaterThan,
+        threshold: 10.0,
+        period: MINUTE,
+        evaluation_periods: 1,
+        datapoints_to_alarm: 1,
+        missing_data: MissingData::Missing,
+    };
+    let step = StepScaling {
+        alarm,
+        adjustment: Adjustment::ChangeInCapacity,
+        steps: vec![Step { lower: Some(0.0), upper: None, change: 5 }],
+        cooldown: 300 * SECOND,
+        min_adjustment: 0,
+    };
+    for policy in [ScalingPolicy::Step(step), tracking()] {
+        let slower = matches!(policy, ScalingPolicy::TargetTracking(_));
+        let ecs = Ecs { max_tasks: 20, image_mb: 200, scaling: vec![policy], ..ecs.clone() };
+        let stacks = vec![stack("ecs", Platform::Ecs(ecs))];
+        let out = simulate(&scenario(20.0, 20 * MINUTE, Distribution::Constant(SECOND / 10), stacks));
+        let first = first_at(&out, metric::RUNNING_TASKS, 2.0).unwrap();
+        // Target tracking wants three minutes of it.
+        let (least, most) = if slower { (200, 360) } else { (90, 240) };
+        assert!((least * SECOND..=most * SECOND).contains(&first), "{} s", first / SECOND);
+        let ledger = out.run.manifest.stacks[0].ledger;
+        assert_eq!(ledger.completed, ledger.planned);
+    }
+}
+
+fn tracking() -> ScalingPolicy {
+    ScalingPolicy::TargetTracking(TargetTracking {
+        metric: AlarmMetric::BacklogPerTask,
+        target: 50.0,
+        scale_out_cooldown: MINUTE,
+        scale_in_cooldown: 5 * MINUTE,
+        disable_scale_in: false,
+    })
 }
 
 /// A cold service: provisioning, pull and start come before the first message.

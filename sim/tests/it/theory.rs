@@ -47,7 +47,11 @@ fn pollaczek_khinchine(rho: f64, mean_s: f64, second_moment: f64) -> f64 {
 fn assert_close(simulated: f64, theory: f64, what: &str) {
     let error = simulated / theory - 1.0;
     println!("{what}: simulated {simulated:.6e} s, theory {theory:.6e} s, {:+.2} %", 100.0 * error);
-    assert!(error.abs() < 0.01, "{what}: simulated {simulated:e} s, theory {theory:e} s, {:+.2} %", 100.0 * error);
+    assert!(
+        error.abs() < 0.01,
+        "{what}: simulated {simulated:e} s, theory {theory:e} s, {:+.2} %",
+        100.0 * error
+    );
 }
 
 fn mmc(workers: u32, rho: f64, messages: f64) {

@@ -1,13 +1,14 @@
 //! Scenarios for tests, built in code.
 
 use model::scenario::{
-    Arrivals, Distribution, Ecs, Lambda, Message, Parameters, Phase, Platform, Queue, Rate, Scenario, Stack, Worker,
+    Arrivals, Distribution, Ecs, Lambda, Message, Parameters, Phase, Platform, Queue, Rate, Scenario, Stack,
+    Worker,
 };
 use model::time::{HOUR, MINUTE, Nanos, SECOND};
 use sim::{Options, Provenance, Simulated};
 
 /// Poisson arrivals for `duration` in front of one stack.
-pub fn scenario(rate: f64, duration: Nanos, work: Distribution, stacks: Vec<Stack>) -> Scenario {
+pub(crate) fn scenario(rate: f64, duration: Nanos, work: Distribution, stacks: Vec<Stack>) -> Scenario {
     Scenario {
         title: "test".into(),
         analysis: "test".into(),
@@ -26,14 +27,14 @@ pub fn scenario(rate: f64, duration: Nanos, work: Distribution, stacks: Vec<Stac
     }
 }
 
-pub fn stack(name: &str, platform: Platform) -> Stack {
+pub(crate) fn stack(name: &str, platform: Platform) -> Stack {
     // Visible long enough that no test of waiting meets a redelivery.
     let queue = Queue { visibility_timeout: 12 * HOUR, ..Queue::default() };
     Stack { name: name.into(), queue, log_bytes_per_message: 0, platform }
 }
 
 /// Calls, deliveries and starts that take no time, and no duplicates: pure queueing.
-pub fn instant(beliefs: Parameters) -> Parameters {
+pub(crate) fn instant(beliefs: Parameters) -> Parameters {
     Parameters {
         sqs_receive_median: 0,
         sqs_receive_p99: 0,
@@ -51,7 +52,7 @@ pub fn instant(beliefs: Parameters) -> Parameters {
 }
 
 /// A service of `tasks` that take one message at a time.
-pub fn one_by_one(tasks: u32) -> Platform {
+pub(crate) fn one_by_one(tasks: u32) -> Platform {
     Platform::Ecs(Ecs {
         tasks,
         max_tasks: tasks,
@@ -61,10 +62,10 @@ pub fn one_by_one(tasks: u32) -> Platform {
 }
 
 /// A function that takes one message at a time.
-pub fn function() -> Lambda {
+pub(crate) fn function() -> Lambda {
     Lambda { batch_size: 1, timeout: 15 * MINUTE, ..Lambda::default() }
 }
 
-pub fn simulate(scenario: &Scenario) -> Simulated {
+pub(crate) fn simulate(scenario: &Scenario) -> Simulated {
     sim::simulate(scenario, &Provenance::default(), Options::default())
 }
