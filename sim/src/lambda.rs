@@ -13,13 +13,14 @@ use platform::lambda::{Admission, Environment, Function, Mapping};
 use platform::sqs::{Polling, Received};
 use std::collections::VecDeque;
 
-/// Kinds of event; the id is a batch's number.
+/// Kinds of event; the id of the first three is a batch's number.
 mod kind {
     pub(super) const END: u32 = 0;
     pub(super) const RETRY: u32 = 1;
     pub(super) const WINDOW: u32 = 2;
     pub(super) const TICK: u32 = 3;
     pub(super) const MINUTE: u32 = 4;
+    pub(super) const POLL: u32 = 5;
 }
 
 /// Messages of one ReceiveMessage call of the mapping.
@@ -199,6 +200,10 @@ impl LambdaStack {
     fn poll(&mut self, now: Nanos) -> bool {
         if self.world.queue.visible() == 0 {
             self.mapping.park(now);
+            return false;
+        }
+        if let Some(later) = self.mapping.pace(now) {
+            self.world.events.push(later, kind::POLL, 0);
             return false;
         }
         let number = self.allocate(now);
@@ -488,6 +493,7 @@ impl Consumer for LambdaStack {
             kind::RETRY => self.retry(due.at, due.id),
             kind::TICK => self.tick(due.at),
             kind::MINUTE => self.minute(due.at),
+            kind::POLL => _ = self.poll(due.at),
             kind::WINDOW => {
                 let batch = &self.batches[due.id as usize];
                 // The number may have gone to another batch meanwhile; that one has its own event.

@@ -3,7 +3,7 @@
 use crate::worlds::{function, one_by_one, scenario, simulate, stack};
 use model::scenario::{
     Adjustment, Alarm, AlarmMetric, Comparison, Distribution, Ecs, Lambda, MissingData, Parameters, Platform,
-    Queue, ScalingPolicy, Scenario, Stack, Statistic, Step, StepScaling, TargetTracking,
+    ProvisionedPollers, Queue, ScalingPolicy, Scenario, Stack, Statistic, Step, StepScaling, TargetTracking,
 };
 use model::series::metric;
 use model::time::{HOUR, MINUTE, Nanos, SECOND};
@@ -61,6 +61,23 @@ fn an_idle_mapping_polls_two_or_five_times_three_a_minute() {
     let empty = out.run.stacks[0].usage.quantity(Item::SqsRequests, "empty-receive");
     assert!((3_600..=3_700).contains(&empty), "two pollers make 3,600 in ten hours, not {empty}");
     assert_eq!(out.run.stacks[0].usage.quantity(Item::LambdaRequests, ""), 0);
+}
+
+/// Two event pollers make 20 receives of up to ten messages a second: 200 messages a second at most.
+#[test]
+fn provisioned_pollers_bound_the_throughput() {
+    let pollers = Some(ProvisionedPollers { min: 2, max: 2 });
+    let lambda = Lambda { provisioned_pollers: pollers, ..Lambda::default() };
+    let stacks = vec![stack("lambda", Platform::Lambda(lambda))];
+    let out = simulate(&scenario(400.0, 10 * MINUTE, Distribution::Constant(SECOND / 100), stacks));
+    let completed = out.run.stacks[0].series(metric::COMPLETED).unwrap();
+    let during: f64 = completed.points.iter().filter(|p| p.0 < 10 * MINUTE).map(|p| p.1).sum();
+    let rate = during / 600.0;
+    assert!((190.0..=205.0).contains(&rate), "{rate} messages a second");
+    let ledger = out.run.manifest.stacks[0].ledger;
+    assert_eq!(ledger.done(), ledger.planned);
+    let end_s = out.run.manifest.stacks[0].end / SECOND;
+    assert_eq!(out.run.stacks[0].usage.quantity(Item::LambdaEventPollers, ""), 2 * end_s);
 }
 
 /// One task's 20 s long polls make three empty receives a minute.
