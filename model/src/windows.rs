@@ -106,6 +106,7 @@ impl FromIterator<(u64, u64)> for Counts {
     }
 }
 
+#[inline]
 fn pack(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -397,16 +398,23 @@ impl Bins {
     /// Takes the counts out and leaves the bins empty; `None` if they are.
     fn drain(&mut self) -> Option<Counts> {
         let touched = std::mem::take(&mut self.touched);
-        let groups = (0..=OCTAVES).filter(|group| touched & (1 << group) != 0);
-        let bins = groups.flat_map(|group| group * HALF..(group + 1) * HALF);
-        let counts = &mut self.counts;
-        (touched != 0).then(|| {
-            bins.filter_map(|index| {
-                let count = std::mem::take(&mut counts[index]);
-                (count > 0).then(|| (highest_of(index), u64::from(count)))
-            })
-            .collect()
-        })
+        if touched == 0 {
+            return None;
+        }
+        let mut packed = Vec::with_capacity(4 * HALF);
+        let mut last = 0;
+        for group in (0..=OCTAVES).filter(|group| touched & (1 << group) != 0) {
+            let start = group * HALF;
+            for (index, count) in self.counts[start..start + HALF].iter_mut().enumerate() {
+                if *count > 0 {
+                    let bin = start + index;
+                    pack(&mut packed, (bin - last) as u64);
+                    pack(&mut packed, u64::from(*count));
+                    (*count, last) = (0, bin);
+                }
+            }
+        }
+        Some(Counts { packed: packed.into_boxed_slice() })
     }
 }
 

@@ -16,7 +16,8 @@ use std::collections::BTreeMap;
 /// What a simulated message carries.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
-    pub(crate) seq: u64,
+    /// Position in the plan: a scenario has fewer than 2^32 messages.
+    seq: u32,
     pub(crate) at: Nanos,
     pub(crate) work: Nanos,
     pub(crate) bytes: u32,
@@ -179,7 +180,7 @@ impl Books {
             });
         }
         Load {
-            seq: arrival.seq,
+            seq: arrival.seq as u32,
             at: arrival.at,
             work: arrival.work,
             bytes: arrival.bytes,
@@ -228,48 +229,74 @@ impl Books {
         self.requests.empty_receive += count;
     }
 
-    /// An attempt succeeded. `deleted_at` is when its delete is answered; `None` if it will not be deleted.
+    /// An attempt succeeded, and its message is deleted; the delete is answered at `deleted_at`.
     #[inline]
-    pub(crate) fn completed(
-        &mut self,
-        queue: &mut Queue<Load>,
-        attempt: &Attempt,
-        deleted_at: Option<Nanos>,
-    ) {
+    pub(crate) fn finished(&mut self, queue: &mut Queue<Load>, attempt: &Attempt, deleted_at: Nanos) {
+        let seen = queue.delete_after(attempt.receipt, |load| {
+            self.account(load, attempt, Some(deleted_at));
+            *load
+        });
+        self.counters.deleted += 1;
+        match seen {
+            Some((load, Deleted::Gone(()))) => self.settle(Some(attempt.receipt.message()), load, None),
+            Some(_) => {}
+            None => self.account_lingering(attempt, Some(deleted_at)),
+        }
+    }
+
+    /// An attempt succeeded, but its message will not be deleted.
+    pub(crate) fn completed(&mut self, queue: &mut Queue<Load>, attempt: &Attempt) {
+        match queue.payload_mut(attempt.receipt) {
+            Some(load) => self.account(load, attempt, None),
+            None => self.account_lingering(attempt, None),
+        }
+    }
+
+    /// A message that left the queue while a worker held it is completed once more.
+    #[cold]
+    fn account_lingering(&mut self, attempt: &Attempt, deleted_at: Option<Nanos>) {
+        let message = attempt.receipt.message();
+        if let Some(mut load) = self.lingering.get(&message).copied() {
+            self.account(&mut load, attempt, deleted_at);
+            self.lingering.insert(message, load);
+            self.release_lingering(message);
+        }
+    }
+
+    /// Counts a successful attempt; the first one of a message is its completion.
+    #[inline]
+    fn account(&mut self, load: &mut Load, attempt: &Attempt, deleted_at: Option<Nanos>) {
         self.log_bytes += self.log_bytes_per_message;
-        let (load, departed) = match queue.payload_mut(attempt.receipt) {
-            Some(load) => (load, false),
-            None => match self.lingering.get_mut(&attempt.receipt.message()) {
-                Some(load) => (load, true),
-                None => return,
-            },
-        };
         load.holders = load.holders.saturating_sub(1);
         load.completions = load.completions.saturating_add(1);
-        if load.completions == 1 {
-            self.counters.completed += 1;
-            let spans = Spans {
-                latency: attempt.finished_at - load.at,
-                queue: attempt.received_at - load.at,
-                start: attempt.started_at - attempt.received_at,
-                work: attempt.finished_at - attempt.started_at,
-                acknowledge: deleted_at.map(|at| at - attempt.finished_at),
-            };
-            self.recorder.completed(load.window, &spans);
-            if let Some(records) = &mut self.records {
-                let record = &mut records[load.seq as usize];
-                record.received_at = Some(attempt.received_at);
-                record.started_at = Some(attempt.started_at);
-                record.finished_at = Some(attempt.finished_at);
-                record.deleted_at = deleted_at;
-                record.receive_count = attempt.receive_count;
-                record.worker = Some(attempt.worker);
-                record.cold_start = attempt.cold_start;
-            }
+        if load.completions > 1 {
+            return;
         }
-        if departed {
-            self.release_lingering(attempt.receipt.message());
+        self.counters.completed += 1;
+        let spans = Spans {
+            latency: attempt.finished_at - load.at,
+            queue: attempt.received_at - load.at,
+            start: attempt.started_at - attempt.received_at,
+            work: attempt.finished_at - attempt.started_at,
+            acknowledge: deleted_at.map(|at| at - attempt.finished_at),
+        };
+        self.recorder.completed(load.window, &spans);
+        if self.records.is_some() {
+            self.record(load, attempt, deleted_at);
         }
+    }
+
+    #[cold]
+    fn record(&mut self, load: &Load, attempt: &Attempt, deleted_at: Option<Nanos>) {
+        let Some(records) = &mut self.records else { return };
+        let record = &mut records[load.seq as usize];
+        record.received_at = Some(attempt.received_at);
+        record.started_at = Some(attempt.started_at);
+        record.finished_at = Some(attempt.finished_at);
+        record.deleted_at = deleted_at;
+        record.receive_count = attempt.receive_count;
+        record.worker = Some(attempt.worker);
+        record.cold_start = attempt.cold_start;
     }
 
     /// An attempt ended without success: failed, killed, or never begun.
@@ -280,15 +307,6 @@ impl Books {
         } else if let Some(load) = self.lingering.get_mut(&receipt.message()) {
             load.holders = load.holders.saturating_sub(1);
             self.release_lingering(receipt.message());
-        }
-    }
-
-    /// Deletes a message after its attempt was counted.
-    #[inline]
-    pub(crate) fn delete(&mut self, queue: &mut Queue<Load>, receipt: Receipt) {
-        self.counters.deleted += 1;
-        if let Deleted::Gone(load) = queue.delete(receipt) {
-            self.settle(Some(receipt.message()), load, None);
         }
     }
 

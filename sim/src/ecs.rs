@@ -296,8 +296,7 @@ impl EcsStack {
         } else if entry.fails {
             books.abandoned(queue, attempt.receipt);
         } else {
-            books.completed(queue, &attempt, Some(now));
-            books.delete(queue, attempt.receipt);
+            books.finished(queue, &attempt, now);
             books.requests.delete += 1;
         }
         self.go_on(now, task);
@@ -349,8 +348,7 @@ impl EcsStack {
                 continue;
             }
             deleted = true;
-            books.completed(queue, attempt, Some(answered));
-            books.delete(queue, attempt.receipt);
+            books.finished(queue, attempt, answered);
         }
         // A received batch holds at most ten messages: one call.
         books.requests.delete += u64::from(deleted);
@@ -393,7 +391,7 @@ impl EcsStack {
         for slot in &mut state.slots {
             let Some(entry) = slot.entry.take() else { continue };
             if slot.finished_at <= now && !entry.fails {
-                books.completed(queue, &attempt_of(&entry, slot, task), None);
+                books.completed(queue, &attempt_of(&entry, slot, task));
             } else {
                 books.abandoned(queue, entry.receipt);
             }
@@ -402,7 +400,7 @@ impl EcsStack {
             if fails {
                 books.abandoned(queue, attempt.receipt);
             } else {
-                books.completed(queue, &attempt, None);
+                books.completed(queue, &attempt);
             }
         }
         for entry in state.buffer.drain(..) {

@@ -1,6 +1,6 @@
 //! A stack that drains its queue with a Lambda function behind an event source mapping.
 
-use crate::books::{Attempt, Books, Load};
+use crate::books::{Attempt, Books};
 use crate::engine::{Consumer, World};
 use crate::events::Due;
 use model::random::{Sampler, Stream};
@@ -10,7 +10,7 @@ use model::series::metric;
 use model::time::{MILLISECOND, MINUTE, Nanos, SECOND};
 use model::usage::Item;
 use platform::lambda::{Admission, Environment, Function, Mapping};
-use platform::sqs::{Polling, Received};
+use platform::sqs::{Polling, Receipt};
 use std::collections::VecDeque;
 
 /// Kinds of event; the id of the first three is a batch's number.
@@ -31,8 +31,10 @@ const DELETE_MOST: u64 = 10;
 /// One message of a batch, and what its invocation makes of it.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    received: Received,
-    load: Load,
+    receipt: Receipt,
+    receive_count: u32,
+    fails: bool,
+    work: Nanos,
     received_at: Nanos,
     started_at: Nanos,
     finished_at: Nanos,
@@ -240,8 +242,10 @@ impl LambdaStack {
             bytes += u64::from(load.bytes);
             batch.drop_at = batch.drop_at.min(received.visible_at);
             batch.entries.push(Entry {
-                received,
-                load: *load,
+                receipt: received.receipt,
+                receive_count: received.receive_count,
+                fails: load.fails(received.receive_count),
+                work: load.work,
                 received_at: now,
                 started_at: now,
                 finished_at: now,
@@ -319,7 +323,7 @@ impl LambdaStack {
         self.held_back -= 1;
         let batch = std::mem::take(&mut self.batches[number as usize]);
         for entry in &batch.entries {
-            self.world.books.abandoned(&mut self.world.queue, entry.received.receipt);
+            self.world.books.abandoned(&mut self.world.queue, entry.receipt);
         }
         self.batches[number as usize] = batch;
         self.next_round(now, number, false);
@@ -365,14 +369,14 @@ impl LambdaStack {
         let mut end = first;
         for entry in &mut batch.entries {
             entry.started_at = clock.min(limit);
-            let finished = clock + self.cpu.stretch(entry.load.work, at_once);
+            let finished = clock + self.cpu.stretch(entry.work, at_once);
             if finished > limit {
                 (batch.failed, batch.reset, end) = (true, true, limit);
                 if parallel { continue } else { break }
             }
             entry.finished_at = finished;
             end = end.max(finished);
-            if entry.load.fails(entry.received.receive_count) {
+            if entry.fails {
                 entry.outcome = Fate::Failed;
                 batch.failed |= !partial;
                 if !parallel && !partial {
@@ -413,7 +417,7 @@ impl LambdaStack {
         let World { queue, books, .. } = &mut self.world;
         let mut deletes = 0;
         for entry in &batch.entries {
-            let receipt = entry.received.receipt;
+            let receipt = entry.receipt;
             if entry.outcome != Fate::Succeeded {
                 books.abandoned(queue, receipt);
                 continue;
@@ -423,14 +427,16 @@ impl LambdaStack {
                 received_at: entry.received_at,
                 started_at: entry.started_at,
                 finished_at: entry.finished_at,
-                receive_count: entry.received.receive_count,
+                receive_count: entry.receive_count,
                 worker,
                 cold_start: batch.cold,
             };
-            books.completed(queue, &attempt, deleted_at);
-            if !batch.failed {
-                deletes += 1;
-                books.delete(queue, receipt);
+            match deleted_at {
+                None => books.completed(queue, &attempt),
+                Some(deleted_at) => {
+                    deletes += 1;
+                    books.finished(queue, &attempt, deleted_at);
+                }
             }
         }
         books.requests.delete += u64::div_ceil(deletes, DELETE_MOST);

@@ -265,10 +265,11 @@ impl Service {
         if let Some(task) = self.waiting.pop_back() {
             self.tasks[task as usize].state = State::Stopped;
         } else if let Some(task) = self.launching.pop() {
-            if let State::Launching { pull_at } = self.tasks[task as usize].state {
-                if pull_at < now {
-                    self.bill(now - pull_at);
-                }
+            // Billing starts with the pull.
+            if let State::Launching { pull_at } = self.tasks[task as usize].state
+                && pull_at < now
+            {
+                self.bill(now - pull_at);
             }
             self.end(now, task);
             out.push(Command::Cancel { task });

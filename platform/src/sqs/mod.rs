@@ -364,7 +364,7 @@ impl<P: Copy> Queue<P> {
     }
 
     /// Takes the head of a shard in flight; `None` if it turned out to be gone, expired or a dead letter.
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, now: Nanos, shard: usize, visibility_timeout: Nanos) -> Option<Received> {
         let waiting = self.shards[shard].pop_front()?;
         if self.shards[shard].is_empty() {
@@ -440,33 +440,51 @@ impl<P: Copy> Queue<P> {
     /// Deletes a message. With the latest receipt this works even after the visibility timeout has passed.
     #[inline]
     pub fn delete(&mut self, receipt: Receipt) -> Deleted<P> {
-        let Some(slot) = self.slots.get_mut(receipt.slot as usize) else { return Deleted::Stale };
-        if slot.life != receipt.life || slot.receive_count != receipt.receive {
-            return Deleted::Stale;
+        self.delete_after(receipt, |payload| *payload).map_or(Deleted::Stale, |(payload, deleted)| {
+            match deleted {
+                Deleted::Gone(()) => Deleted::Gone(payload),
+                Deleted::Kept => Deleted::Kept,
+                Deleted::Stale => Deleted::Stale,
+            }
+        })
+    }
+
+    /// Lets `look` see and change what a message carries, then deletes it; `None` if it is no longer in the queue.
+    /// `look` sees it even if the receipt is stale and the delete has no effect.
+    #[inline]
+    pub fn delete_after<R>(
+        &mut self,
+        receipt: Receipt,
+        look: impl FnOnce(&mut P) -> R,
+    ) -> Option<(R, Deleted<()>)> {
+        let slot = self.slots.get_mut(receipt.slot as usize)?;
+        let state = slot.state;
+        if slot.life != receipt.life || matches!(state, State::Tombstone | State::Free) {
+            return None;
+        }
+        let seen = look(&mut slot.payload);
+        if slot.receive_count != receipt.receive || state == State::Delayed {
+            return Some((seen, Deleted::Stale));
         }
         self.deletes_until_duplicate -= 1;
         if self.deletes_until_duplicate == 0 {
             self.draw_duplicate();
-            return Deleted::Kept;
+            return Some((seen, Deleted::Kept));
         }
-        let (payload, visible_at) = (slot.payload, slot.visible_at);
-        match slot.state {
-            State::InFlight => {
-                self.in_flight -= 1;
-                self.release(receipt.slot);
-            }
-            State::Visible => {
-                self.visible -= 1;
-                slot.state = State::Tombstone;
-                slot.life = slot.life.wrapping_add(1);
-            }
-            State::Delayed | State::Tombstone | State::Free => return Deleted::Stale,
+        let visible_at = slot.visible_at;
+        if state == State::InFlight {
+            self.in_flight -= 1;
+            self.release(receipt.slot);
+        } else {
+            self.visible -= 1;
+            slot.state = State::Tombstone;
+            slot.life = slot.life.wrapping_add(1);
         }
         // Only the first timer has to be one that still counts.
         if visible_at <= self.next_timer {
             self.trim_timers();
         }
-        Deleted::Gone(payload)
+        Some((seen, Deleted::Gone(())))
     }
 
     /// ChangeMessageVisibility: visible again `timeout` from now; false if the message is not in flight under
