@@ -15,12 +15,17 @@ use std::process::ExitCode;
 #[command(
     name = "versus",
     version,
+    max_term_width = 80,
     after_help = "Examples:
   versus run scenarios/flash-crowd.toml
-  versus run scenarios/steady.toml --set stacks.lambda.memory='\"1 GB\"' --repeat 5
+  versus run scenarios/steady.toml --set stacks.lambda.memory=1GB --repeat 5
   versus report results/flash-crowd-20261120T120000Z-sim
 
-Exit codes: 0 done, 1 tool or I/O error, 2 usage or scenario error, 4 the run is invalid: no verdict."
+Exit codes:
+  0  done
+  1  the tool failed, or a file cannot be read or written
+  2  the command line or the scenario is wrong
+  4  no verdict: the run is invalid, or nothing was compared"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -41,8 +46,8 @@ enum Verb {
 enum Ended {
     /// Nothing was shown to be wrong.
     Well,
-    /// A validity check failed: there is no verdict.
-    Invalid,
+    /// A validity check failed, or there was nothing to compare.
+    WithoutVerdict,
 }
 
 fn main() -> ExitCode {
@@ -53,10 +58,10 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(Ended::Well) => ExitCode::SUCCESS,
-        Ok(Ended::Invalid) => ExitCode::from(4),
+        Ok(Ended::WithoutVerdict) => ExitCode::from(4),
         Err(error) => {
             if let Some(problems) = error.downcast_ref::<Problems>() {
-                eprint!("{problems}");
+                eprintln!("{problems}");
                 return ExitCode::from(2);
             }
             eprintln!("versus: {error:#}");

@@ -20,8 +20,7 @@ pub(crate) fn print(text: &str) -> Result<()> {
 /// # Errors
 /// When it exists and is not empty, or cannot be written.
 pub(crate) fn prepare(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder)
-        .with_context(|| format!("cannot create the output folder {}", folder.display()))?;
+    make_folder(folder)?;
     let mut entries = fs::read_dir(folder)
         .with_context(|| format!("cannot read the output folder {}", folder.display()))?;
     if entries.next().is_some() {
@@ -31,6 +30,22 @@ pub(crate) fn prepare(folder: &Path) -> Result<()> {
     fs::write(&probe, b"")
         .and_then(|()| fs::remove_file(&probe))
         .with_context(|| format!("cannot write into the output folder {}", folder.display()))
+}
+
+/// Makes a folder and those above it.
+///
+/// # Errors
+/// When a file is in the way, or the file system says no.
+pub(crate) fn make_folder(folder: &Path) -> Result<()> {
+    if let Some(file) = folder.ancestors().find(|place| place.is_file()) {
+        bail!(
+            "cannot create the output folder {}: {} is a file; name another with --out",
+            folder.display(),
+            file.display()
+        );
+    }
+    fs::create_dir_all(folder)
+        .with_context(|| format!("cannot create the output folder {}", folder.display()))
 }
 
 /// `results/<scenario>-<UTC time>-<target>`, with a number if that is taken.

@@ -1,7 +1,7 @@
 //! `versus report`: from stored runs to the page and the summary.
 
-use crate::output::{self, print};
 use crate::Ended;
+use crate::output::{self, print};
 use anyhow::{Context, Result, bail};
 use model::run::Run;
 use std::path::{Path, PathBuf};
@@ -27,15 +27,10 @@ pub(crate) fn report(args: &Args) -> Result<Ended> {
             runs.push(model::run::read(&place)?);
         }
     }
-    let folder = args.out.clone().unwrap_or_else(|| args.runs[0].clone());
-    std::fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
     refuse_mixture(&runs)?;
-    let page = write_report(&folder, &runs)?;
-    if !args.quiet {
-        print(&report::text(&runs))?;
-        eprintln!("\nReport: {}", page.display());
-    }
-    Ok(Ended::Well)
+    let folder = args.out.clone().unwrap_or_else(|| args.runs[0].clone());
+    output::make_folder(&folder)?;
+    judge(&folder, &runs, args.quiet)
 }
 
 /// A run, or the repeats in a folder of them, in order.
@@ -69,11 +64,17 @@ fn refuse_mixture(runs: &[Run]) -> Result<()> {
     Ok(())
 }
 
-/// Writes `report.html` and `summary.json`; returns the path of the page.
-pub(crate) fn write_report(folder: &Path, runs: &[Run]) -> Result<PathBuf> {
-    let summary = serde_json::to_string_pretty(&report::summary(runs)).context("summary.json")?;
-    output::write(&folder.join("summary.json"), summary + "\n")?;
+/// Writes `report.html` and `summary.json`, prints the summary, and says whether there is a verdict.
+pub(crate) fn judge(folder: &Path, runs: &[Run], quiet: bool) -> Result<Ended> {
+    let summary = report::summary(runs);
+    let text = serde_json::to_string_pretty(&summary).context("summary.json")?;
+    output::write(&folder.join("summary.json"), text + "\n")?;
     let page = folder.join("report.html");
     output::write(&page, report::html(runs)?)?;
-    Ok(page)
+    if !quiet {
+        print(&report::text(runs))?;
+        eprintln!("\nReport: {}", page.display());
+    }
+    let withheld = summary["valid"] != true || summary["verdict"]["form"] == "withheld";
+    Ok(if withheld { Ended::WithoutVerdict } else { Ended::Well })
 }

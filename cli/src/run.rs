@@ -1,7 +1,7 @@
 //! `versus run`: a scenario becomes a run directory with its report.
 
 use crate::output;
-use crate::report::write_report;
+use crate::report::judge;
 use crate::{Ended, output::print};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -12,20 +12,21 @@ use sim::{Options, Provenance};
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Arguments of `versus run`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Scenario file.
     scenario: PathBuf,
-    /// Where the stacks run.
+    /// Where the stacks run: virtual time on this machine, without account and network.
     #[arg(long, value_enum, default_value = "sim")]
     target: Target,
     /// Folder of the run [default: results/<scenario>-<UTC time>-<target>].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Seed, instead of the scenario's.
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// How often, each time with the next seed; estimates are then over all repeats.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
@@ -46,7 +47,6 @@ pub(crate) struct Args {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Target {
-    /// Virtual time on this machine: no account, no network.
     Sim,
 }
 
@@ -63,20 +63,15 @@ pub(crate) fn run(args: &Args) -> Result<Ended> {
     if args.dry_run {
         return dry_run(&scenario).map(|()| Ended::Well);
     }
-    let folder = args.out.clone().unwrap_or_else(|| output::default_folder(&args.scenario, args.target.name()));
+    let folder =
+        args.out.clone().unwrap_or_else(|| output::default_folder(&args.scenario, args.target.name()));
     output::prepare(&folder)?;
     let mut runs = Vec::new();
     for index in 1..=args.repeat {
         let place = if args.repeat == 1 { folder.clone() } else { folder.join(format!("repeat-{index}")) };
         runs.push(simulate_into(&place, &scenario, &source, args, index)?);
     }
-    let page = write_report(&folder, &runs)?;
-    if !args.quiet {
-        print(&report::text(&runs))?;
-        eprintln!("\nReport: {}", page.display());
-    }
-    let valid = runs.iter().all(|run| run.manifest.checks.iter().all(|check| check.passed));
-    Ok(if valid { Ended::Well } else { Ended::Invalid })
+    judge(&folder, &runs, args.quiet)
 }
 
 /// One repeat: simulated, and written before the next begins.
@@ -120,12 +115,15 @@ fn dry_run(scenario: &Scenario) -> Result<()> {
     }
     let mut text = format!("{} (seed {}, dry run: nothing is simulated)\n\n", scenario.title, scenario.seed);
     for (span, (messages, bytes)) in spans.iter().zip(&counts) {
-        let seconds = model::time::seconds(span.until - span.from);
-        let rate = if seconds > 0.0 { *messages as f64 / seconds } else { 0.0 };
+        let length = Duration::from_nanos(span.until - span.from);
+        let rate = if length.is_zero() { 0.0 } else { *messages as f64 / length.as_secs_f64() };
         let _ = writeln!(
             text,
-            "{:<16} {seconds:>9.0} s  {messages:>11} messages  {rate:>9.1}/s  {bytes:>13} bytes",
-            span.name
+            "{:<16} {:>12}  {:>13} messages  {rate:>9.1}/s  {:>15} bytes",
+            span.name,
+            humantime::format_duration(length).to_string(),
+            grouped(*messages),
+            grouped(*bytes)
         );
     }
     text.push('\n');
@@ -133,4 +131,18 @@ fn dry_run(scenario: &Scenario) -> Result<()> {
         let _ = writeln!(text, "{:<16} {}", stack.name, scenario::describe(stack));
     }
     print(&text)
+}
+
+/// Digits in groups of three.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let places = digits.len();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (places - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }

@@ -1,0 +1,8 @@
+//! The tool as its users meet it: through the binary, its files and its exit codes; and the house rules.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should fail")]
+
+mod errors;
+mod lab;
+mod run;
+mod tidy;

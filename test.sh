@@ -1,0 +1,67 @@
+#!/bin/sh
+# Passes the tests of versus. Needs a Rust toolchain and nothing else.
+#
+#   ./test.sh           format, lints, tests, release build (some minutes)
+#   ./test.sh --slow    fuzzes the scenario reader and runs the benchmarks;
+#                       FUZZ_SECONDS says for how long (default 650)
+#
+# Stops at the first failure.
+set -eu
+cd "$(dirname "$0")"
+
+heading() {
+    printf '\n== %s\n' "$*"
+}
+
+fail() {
+    printf 'test.sh: %s\n' "$*" >&2
+    exit 1
+}
+
+command -v cargo >/dev/null 2>&1 || fail "cargo is missing: install a Rust toolchain first (https://rustup.rs)"
+
+# A minimal toolchain has neither rustfmt nor clippy.
+component() {
+    cargo "$1" --version >/dev/null 2>&1 && return
+    command -v rustup >/dev/null 2>&1 || fail "cargo $1 is missing, and so is rustup to add it with"
+    heading "rustup component add $2"
+    rustup component add "$2"
+}
+
+quick() {
+    component fmt rustfmt
+    component clippy clippy
+    heading "Format"
+    cargo fmt --all --check
+    heading "Lints"
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    heading "Tests"
+    cargo test --workspace --locked
+    heading "Release build"
+    cargo build --release --locked -p versus
+}
+
+slow() {
+    if ! cargo fuzz --version >/dev/null 2>&1; then
+        heading "cargo install cargo-fuzz"
+        cargo install --locked cargo-fuzz
+    fi
+    heading "Fuzzing the scenario reader for ${FUZZ_SECONDS:=650} s"
+    (
+        cd fuzz
+        mkdir -p corpus/scenario
+        # The address sanitizer needs a nightly compiler, or this variable on a stable one.
+        RUSTC_BOOTSTRAP=1 cargo fuzz run scenario corpus/scenario seeds ../scenarios -- \
+            -dict=scenario.dict -max_total_time="$FUZZ_SECONDS"
+    )
+    heading "Benchmarks"
+    cargo bench --workspace --locked
+}
+
+case "${1-}" in
+    '') quick ;;
+    --slow) slow ;;
+    *) fail "unknown argument $1; see the head of this file" ;;
+esac
+
+heading "All passed"
