@@ -64,6 +64,9 @@ impl Stream {
     }
 }
 
+/// The longest span that is drawn: a year. It keeps sums of instants far from overflow, whatever is asked for.
+const LONGEST: f64 = 365.0 * crate::time::DAY as f64;
+
 /// Bins of a quantile table. The outermost two are computed exactly, so tails are not cut.
 const BINS: usize = 4096;
 
@@ -93,7 +96,7 @@ enum Curve {
 
 impl Curve {
     fn at(&self, p: f64) -> f64 {
-        match self {
+        let value = match self {
             Self::Exponential { mean } => -mean * libm::log1p(-p),
             Self::LogNormalPieces(knots) => {
                 let z = normal_quantile(p);
@@ -105,11 +108,10 @@ impl Curve {
                 let ((z0, v0), (z1, v1)) = (knots[i - 1], knots[i]);
                 libm::exp(v0 + (v1 - v0) * (z - z0) / (z1 - z0))
             }
-        }
+        };
+        value.min(LONGEST)
     }
-}
 
-impl Curve {
     /// The exact quantile in the first or last bin.
     #[cold]
     fn at_edge(&self, bin: usize, bits: u64) -> Nanos {
@@ -152,17 +154,18 @@ impl Sampler {
 
     /// A smooth distribution through measured percentiles `(probability, value)`, ascending in both:
     /// ln(value) is piecewise linear over the normal score, so two points give a lognormal.
-    /// A first value of 0, or equal outer values, give a constant.
+    /// Equal outer values give a constant; a first value of 0 stands for a nanosecond.
     #[must_use]
     pub fn through(percentiles: &[(f64, Nanos)]) -> Self {
         let (first, last) = match (percentiles.first(), percentiles.last()) {
             (Some(first), Some(last)) => (first.1, last.1),
             _ => return Self::constant(0),
         };
-        if first == 0 || first >= last {
+        if first >= last {
             return Self::constant(first);
         }
-        let knots = percentiles.iter().map(|(p, v)| (normal_quantile(*p), libm::log(*v as f64))).collect();
+        let knot = |&(p, value): &(f64, Nanos)| (normal_quantile(p), libm::log(value.max(1) as f64));
+        let knots = percentiles.iter().map(knot).collect();
         Self::table(Curve::LogNormalPieces(knots))
     }
 

@@ -172,11 +172,18 @@ pub enum ActivityKind {
     Throttling,
 }
 
+/// The files of a stack that every run has.
+const STACK_FILES: [&str; 4] = ["series.csv", "latency.hlog", "usage.json", "activities.csv"];
+
+/// SHA-256 of each of them, as `sha256sum --check` reads it: a file cut off at the end of a line looks whole.
+const SUMS: &str = "SHA256SUMS";
+
 /// Writes a run into `dir`, which must exist.
 ///
 /// # Errors
 /// Names the file that cannot be written.
 pub fn write(dir: &Path, run: &Run) -> Result<()> {
+    let mut sums = String::new();
     for (entry, stack) in run.manifest.stacks.iter().zip(&run.stacks) {
         let folder = dir.join(&entry.name);
         fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
@@ -184,7 +191,13 @@ pub fn write(dir: &Path, run: &Run) -> Result<()> {
         write_file(&folder.join("latency.hlog"), |sink| stack.windows.write_hlog(sink))?;
         write_file(&folder.join("usage.json"), |sink| write_json(sink, &stack.usage))?;
         write_file(&folder.join("activities.csv"), |sink| write_activities(sink, &stack.activities))?;
+        for file in STACK_FILES {
+            let path = folder.join(file);
+            let bytes = fs::read(&path).with_context(|| format!("reading back {}", path.display()))?;
+            sums += &format!("{}  {}/{file}\n", hash(&bytes), entry.name);
+        }
     }
+    write_file(&dir.join(SUMS), |sink| Ok(sink.write_all(sums.as_bytes())?))?;
     // Last, so that a directory with a manifest is a whole run.
     write_file(&dir.join("run.json"), |sink| write_json(sink, &run.manifest))
 }
@@ -200,10 +213,12 @@ pub fn read(dir: &Path) -> Result<Run> {
     check_schema(&text).with_context(|| format!("{}", path.display()))?;
     let manifest: Manifest =
         serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
+    check_sums(dir)?;
     let stacks = manifest
         .stacks
         .iter()
         .map(|entry| {
+            check_name(&entry.name).with_context(|| format!("{} is damaged", path.display()))?;
             let folder = dir.join(&entry.name);
             read_stack(&folder).with_context(|| format!("stack {} of {}", entry.name, dir.display()))
         })
@@ -214,13 +229,40 @@ pub fn read(dir: &Path) -> Result<Run> {
 /// SHA-256 of a text, hexadecimal.
 #[must_use]
 pub fn text_hash(text: &str) -> String {
+    hash(text.as_bytes())
+}
+
+fn hash(bytes: &[u8]) -> String {
     use sha2::Digest;
     use std::fmt::Write;
-    sha2::Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
+    sha2::Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
         // Writing into a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
         hex
     })
+}
+
+/// Compares the files of a run with their sums. A run that was cut short has none yet.
+fn check_sums(dir: &Path) -> Result<()> {
+    let Ok(sums) = fs::read_to_string(dir.join(SUMS)) else { return Ok(()) };
+    for line in sums.lines() {
+        let (sum, file) = line.split_once("  ").with_context(|| format!("{SUMS} is damaged: {line:?}"))?;
+        let path = dir.join(file);
+        let bytes = fs::read(&path).with_context(|| format!("opening {}", path.display()))?;
+        if hash(&bytes) != sum {
+            bail!("{} is not what the run wrote: it was cut off or changed since", path.display());
+        }
+    }
+    Ok(())
+}
+
+/// A stack's name is also its folder: it must not lead elsewhere.
+fn check_name(name: &str) -> Result<()> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || !name.chars().all(plain) {
+        bail!("{name:?} cannot be the name of a stack");
+    }
+    Ok(())
 }
 
 fn check_schema(text: &str) -> Result<()> {

@@ -58,6 +58,8 @@ pub mod metric {
     pub const ERRORS: &str = "Errors";
     /// Lambda: invocations refused (`Sum`).
     pub const THROTTLES: &str = "Throttles";
+    /// Lambda: handler time per invocation in milliseconds, initialisation left out (`Average`).
+    pub const DURATION: &str = "Duration";
     /// Lambda: environments initialised for an invocation (`Sum`).
     pub const COLD_STARTS: &str = "ColdStarts";
     /// Lambda: concurrent batches the event source mapping allows itself (`Maximum`).

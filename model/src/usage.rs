@@ -26,8 +26,7 @@ pub enum Item {
     FargateSpotMemory,
     /// EC2 instances; variant is the instance type.
     Ec2Instances,
-    /// SQS requests in 64 KB chunks; variant is the action: `send`, `receive`, `empty-receive`, `delete`,
-    /// `dead-letter`.
+    /// SQS requests in 64 KB chunks; variant is the action: `send`, `receive`, `empty-receive`, `delete`.
     SqsRequests,
     /// Standard-resolution CloudWatch alarms.
     CloudwatchAlarms,

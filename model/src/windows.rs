@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{
-    IntervalLogIterator, IntervalLogWriterBuilder, LogEntry, Tag,
+    IntervalLogIterator, IntervalLogWriterBuilder, LogEntry, LogIteratorError, Tag,
 };
 use std::collections::VecDeque;
 use std::io::Write;
@@ -191,8 +191,7 @@ impl Windows {
         let mut windows = Self::default();
         let mut deserializer = hdrhistogram::serialization::Deserializer::new();
         for entry in IntervalLogIterator::new(bytes) {
-            let LogEntry::Interval(interval) = entry.map_err(|error| anyhow!("latency.hlog: {error:?}"))?
-            else {
+            let LogEntry::Interval(interval) = entry.map_err(unreadable)? else {
                 continue;
             };
             let tag = interval.tag().context("latency.hlog: an interval has no tag")?;
@@ -218,6 +217,11 @@ impl Windows {
         windows.histograms.sort_by_key(|w| (w.start, w.stage));
         Ok(windows)
     }
+}
+
+fn unreadable(error: LogIteratorError) -> anyhow::Error {
+    let LogIteratorError::ParseError { offset } = error;
+    anyhow!("latency.hlog: cannot be read from byte {offset} on")
 }
 
 fn round_to_ms(duration: Duration) -> Nanos {
@@ -308,11 +312,19 @@ impl Recorder {
     #[cold]
     fn advance(&mut self, at: Nanos) {
         let number = at / self.width;
+        // The window that took messages until now can be packed, too, if nothing of it is outstanding.
+        if self.open.back().is_some_and(|window| window.outstanding == 0) {
+            self.pack(self.open.len() - 1);
+        }
         while self.first + (self.open.len() as u64) <= number {
             self.open.push_back(Open { outstanding: 0, stages: None });
         }
         self.newest_end = (number + 1) * self.width;
-        self.close_finished();
+        while self.open.len() > 1 && self.open[0].outstanding == 0 {
+            self.pack(0);
+            self.open.pop_front();
+            self.first += 1;
+        }
     }
 
     /// Records the first completion of a message of window `number`.
@@ -336,35 +348,30 @@ impl Recorder {
     /// A message of window `number` will not be recorded (any more).
     #[inline]
     pub fn settled(&mut self, number: u32) {
-        self.open[(u64::from(number) - self.first) as usize].outstanding -= 1;
-    }
-
-    fn close_finished(&mut self) {
-        while self.open.len() > 1 && self.open[0].outstanding == 0 {
-            self.close_first();
+        let index = (u64::from(number) - self.first) as usize;
+        self.open[index].outstanding -= 1;
+        if self.open[index].outstanding == 0 && index + 1 < self.open.len() {
+            self.pack(index);
         }
     }
 
-    fn close_first(&mut self) {
-        let Some(window) = self.open.pop_front() else { return };
-        let start = self.first * self.width;
-        self.first += 1;
-        if let Some(mut stages) = window.stages {
-            for (bins, stage) in stages.iter_mut().zip(RECORDED) {
-                if let Some(counts) = bins.drain() {
-                    self.closed.push(WindowCounts { start, stage, counts });
-                }
+    /// Packs what a window holds; the bins go to the next one that needs some.
+    fn pack(&mut self, index: usize) {
+        let Some(mut stages) = self.open[index].stages.take() else { return };
+        let start = (self.first + index as u64) * self.width;
+        for (bins, stage) in stages.iter_mut().zip(RECORDED) {
+            if let Some(counts) = bins.drain() {
+                self.closed.push(WindowCounts { start, stage, counts });
             }
-            self.spare.push(stages);
         }
+        self.spare.push(stages);
     }
 
     /// All windows; messages that are still outstanding have no sample.
     #[must_use]
     pub fn finish(mut self) -> Windows {
-        while !self.open.is_empty() {
-            self.close_first();
-        }
+        (0..self.open.len()).for_each(|index| self.pack(index));
+        self.closed.sort_by_key(|window| (window.start, window.stage));
         Windows { width: self.width, histograms: self.closed }
     }
 }
@@ -466,7 +473,13 @@ mod tests {
             let number = recorder.planned((2 + i) * SECOND);
             recorder.completed(number, &spans(20 * MILLISECOND));
         }
-        assert_eq!(recorder.open.len(), 21, "the slow message holds its window, and so its followers, open");
+        assert_eq!(
+            recorder.open.len(),
+            21,
+            "the slow message holds its window, and so its followers' places, open"
+        );
+        let held = recorder.open.iter().filter(|window| window.stages.is_some()).count();
+        assert_eq!(held, 2, "but only its own and the newest hold bins");
         recorder.completed(slow, &spans(MINUTE));
         let next = recorder.planned(110 * SECOND);
         assert_eq!(recorder.open.len(), 1);

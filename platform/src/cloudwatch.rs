@@ -50,21 +50,21 @@ impl Metric {
         self.points.push_back(point);
     }
 
-    /// The newest value that is visible at `now`.
+    /// The value of the newest minute that can be visible at `now`, if it has data.
     #[must_use]
-    pub fn latest(&self, now: Nanos, statistic: Statistic) -> Option<f64> {
-        let newest = self.points.iter().rev().find(|p| p.published_at <= now)?;
-        Some(value_of(newest, statistic))
+    pub fn latest(&self, now: Nanos, lag: Nanos, statistic: Statistic) -> Option<f64> {
+        let end = now.saturating_sub(lag) / MINUTE * MINUTE;
+        self.period(now, end.checked_sub(MINUTE)?, end, statistic)
     }
 
     /// One period's value over the minutes in `from..until` that are visible at `now`.
     fn period(&self, now: Nanos, from: Nanos, until: Nanos, statistic: Statistic) -> Option<f64> {
+        let first = self.points.partition_point(|p| p.start < from);
         let visible = self
             .points
-            .iter()
-            .rev()
-            .take_while(|p| p.start >= from)
-            .filter(|p| p.start < until && p.published_at <= now)
+            .range(first..)
+            .take_while(|p| p.start < until)
+            .filter(|p| p.published_at <= now)
             .map(|p| value_of(p, statistic));
         let (count, sum, low, high) = visible
             .fold((0, 0.0, f64::INFINITY, f64::NEG_INFINITY), |(n, s, lo, hi), v| {

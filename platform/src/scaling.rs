@@ -66,15 +66,17 @@ struct Cooldown {
     until: Nanos,
     /// The running count that ends the scaling activity and starts the clock.
     goal: Option<u32>,
-    /// Tasks that it added or removed.
-    change: u32,
+    /// The running count that it was computed from: a larger step is one that asks for more from there.
+    base: u32,
+    /// The count that it asked for.
+    count: u32,
     /// Whether it was a scale-out.
     out: bool,
 }
 
 impl Cooldown {
     fn new(length: Nanos) -> Self {
-        Self { length, until: 0, goal: None, change: 0, out: true }
+        Self { length, until: 0, goal: None, base: 0, count: 0, out: true }
     }
 
     fn holds(&self, now: Nanos) -> bool {
@@ -93,8 +95,9 @@ impl Cooldown {
         }
     }
 
-    fn begin(&mut self, goal: u32, change: u32, out: bool) {
-        (self.goal, self.change, self.out) = (Some(goal), change, out);
+    fn begin(&mut self, proposal: &Proposal) {
+        (self.base, self.count, self.out) = (proposal.base, proposal.count, proposal.out);
+        self.goal = Some(proposal.count);
     }
 
     fn cancel(&mut self) {
@@ -121,8 +124,19 @@ struct TrackingPolicy {
 
 /// A count that a policy asks for.
 struct Proposal {
+    source: Source,
+    /// The running count it was computed from.
+    base: u32,
     count: u32,
+    out: bool,
     reason: String,
+}
+
+/// The policy behind a proposal.
+#[derive(Clone, Copy)]
+enum Source {
+    Step(usize),
+    Tracking(usize),
 }
 
 impl AutoScaling {
@@ -207,24 +221,41 @@ impl AutoScaling {
     pub fn evaluate(&mut self, now: Nanos, metrics: &Metrics, running: u32) {
         // Fulfilled between two evaluations without anybody telling.
         self.settle(now, running);
-        let (mut out, mut inward): (Vec<Proposal>, Vec<Proposal>) = (Vec::new(), Vec::new());
+        let mut proposals: Vec<Proposal> = Vec::new();
         for index in 0..self.steps.len() {
-            self.evaluate_step(now, metrics, running, index, &mut out, &mut inward);
+            proposals.extend(self.evaluate_step(now, metrics, running, index));
         }
         let mut agreed = true;
         for index in 0..self.tracking.len() {
-            agreed &= self.evaluate_tracking(now, metrics, running, index, &mut out, &mut inward);
+            let (proposal, agrees) = self.evaluate_tracking(now, metrics, running, index);
+            proposals.extend(proposal);
+            agreed &= agrees;
         }
-        let largest = |proposals: Vec<Proposal>| {
-            proposals.into_iter().reduce(|a, b| if b.count > a.count { b } else { a })
-        };
-        if let Some(winner) = largest(out) {
-            // A scale-out cancels the cooldown of a scale-in.
+        if proposals.iter().any(|proposal| proposal.out) {
+            proposals.retain(|proposal| proposal.out);
+        } else {
+            // Tracking policies scale in only together; step policies need nobody's consent.
+            proposals.retain(|proposal| agreed || matches!(proposal.source, Source::Step(_)));
+        }
+        if let Some(winner) = proposals.into_iter().reduce(|a, b| if b.count > a.count { b } else { a }) {
+            self.act(now, &winner);
+        }
+    }
+
+    /// Carries out what a policy asked for: only its cooldown begins.
+    fn act(&mut self, now: Nanos, winner: &Proposal) {
+        if winner.out {
+            // A scale-out cancels the cooldowns of scale-ins.
             self.tracking.iter_mut().for_each(|policy| policy.inward.cancel());
-            self.set(now, winner.count, &winner.reason);
-        } else if let Some(winner) = largest(inward).filter(|_| agreed) {
-            self.set(now, winner.count, &winner.reason);
+            let steps_in = self.steps.iter_mut().filter(|policy| !policy.cooldown.out);
+            steps_in.for_each(|policy| policy.cooldown.cancel());
         }
+        match winner.source {
+            Source::Step(index) => self.steps[index].cooldown.begin(winner),
+            Source::Tracking(index) if winner.out => self.tracking[index].out.begin(winner),
+            Source::Tracking(index) => self.tracking[index].inward.begin(winner),
+        }
+        self.set(now, winner.count, &winner.reason);
     }
 
     fn evaluate_step(
@@ -233,89 +264,85 @@ impl AutoScaling {
         metrics: &Metrics,
         running: u32,
         index: usize,
-        out: &mut Vec<Proposal>,
-        inward: &mut Vec<Proposal>,
-    ) {
+    ) -> Option<Proposal> {
         let (desired, bounds) = (self.desired, (self.min, self.max));
         let value = self.watch(now, metrics, |s| &mut s.steps[index].watcher);
-        let policy = &mut self.steps[index];
-        let (AlarmState::Alarm, Some(value)) = (policy.watcher.state, value) else { return };
+        let policy = &self.steps[index];
+        let (AlarmState::Alarm, Some(value)) = (policy.watcher.state, value) else { return None };
         let alarm = policy.watcher.alarm;
-        let Some(step) = matching_step(&policy.scaling.steps, &alarm, value) else { return };
-        let target = adjusted(running, step.change, &policy.scaling).clamp(bounds.0, bounds.1);
-        let reason = || {
-            format!("step {:+} as {} is {value:.0} with {running} running", step.change, alarm.metric.name())
-        };
-        if target > running {
-            let change = target - running;
-            let held = policy.cooldown.holds(now);
-            if held && change <= policy.cooldown.change {
-                return;
-            }
-            // During a cooldown only the difference to the step that began it is added.
-            let extra = if held { change - policy.cooldown.change } else { change };
-            let count = if held { desired + extra } else { target }.min(bounds.1);
-            if count > desired {
-                policy.cooldown.begin(count, change, true);
-                out.push(Proposal { count, reason: reason() });
-            }
-        } else if target < running && target < desired && !policy.cooldown.holds(now) {
-            policy.cooldown.begin(target, running - target, false);
-            inward.push(Proposal { count: target, reason: reason() });
-        }
+        let step = matching_step(&policy.scaling.steps, &alarm, value)?;
+        let from = |base: u32| adjusted(base, step.change, &policy.scaling).clamp(bounds.0, bounds.1);
+        let cooldown = policy.cooldown;
+        let held = cooldown.holds(now);
+        let held_out = held && cooldown.out;
+        // During the cooldown of a scale-out only a step that asks for more than it did counts, from where it began.
+        let base = if held_out { cooldown.base } else { running };
+        let count = from(base);
+        let out = count > base && count > desired && (!held_out || count > cooldown.count);
+        let inward = !held && count < running && count < desired;
+        let metric = alarm.metric.name();
+        (out || inward).then(|| Proposal {
+            source: Source::Step(index),
+            base,
+            count,
+            out,
+            reason: format!("step {:+} as {metric} is {value:.0} with {running} running", step.change),
+        })
     }
 
-    /// Returns false if this policy forbids a scale-in.
+    /// What a tracking policy asks for, and whether it agrees to a scale-in.
     fn evaluate_tracking(
         &mut self,
         now: Nanos,
         metrics: &Metrics,
         running: u32,
         index: usize,
-        out: &mut Vec<Proposal>,
-        inward: &mut Vec<Proposal>,
-    ) -> bool {
+    ) -> (Option<Proposal>, bool) {
         let (desired, bounds) = (self.desired, (self.min, self.max));
         let high = self.watch(now, metrics, |s| &mut s.tracking[index].high);
         let low = self.watch(now, metrics, |s| &mut s.tracking[index].low);
-        let policy = &mut self.tracking[index];
+        let policy = &self.tracking[index];
         let TargetTracking { metric, target, disable_scale_in, .. } = policy.tracking;
-        let proportional = |value: f64| (f64::from(running) * value / target).ceil().min(1e9) as u32;
-        let reason = |value: f64| {
-            format!("target tracking: {} is {value:.1}, target {target}, {running} running", metric.name())
+        let proportional = |base: u32, value: f64| (f64::from(base) * value / target).ceil().min(1e9) as u32;
+        let proposal = |base: u32, count: u32, out: bool, value: f64| Proposal {
+            source: Source::Tracking(index),
+            base,
+            count: count.clamp(bounds.0, bounds.1),
+            out,
+            reason: format!(
+                "target tracking: {} is {value:.1}, target {target}, {running} running",
+                metric.name()
+            ),
         };
         if running == 0 && desired == 0 {
             // Waits for one datapoint that shows demand, then starts with the least.
-            let demand = metrics.of(metric).latest(now, Statistic::Average).filter(|&value| value > 0.0);
-            if let Some(value) = demand {
-                out.push(Proposal { count: bounds.0.max(1).min(bounds.1), reason: reason(value) });
-            }
-            return true;
+            let lag = self.lag_of(metric);
+            let demand = metrics.of(metric).latest(now, lag, Statistic::Average).filter(|&value| value > 0.0);
+            let start = demand.map(|value| proposal(0, bounds.0.max(1), true, value));
+            return (start.filter(|start| start.count > 0), true);
         }
         if let (AlarmState::Alarm, Some(value)) = (policy.high.state, high) {
-            let count = proportional(value).max(running + 1).clamp(bounds.0, bounds.1);
-            let change = count.saturating_sub(running);
-            if count > desired && (!policy.out.holds(now) || change > policy.out.change) {
-                policy.out.begin(count, change, true);
-                out.push(Proposal { count, reason: reason(value) });
-            }
-            return false;
+            let held = policy.out.holds(now);
+            let base = if held { policy.out.base } else { running };
+            let wanted = proposal(base, proportional(base, value).max(base + 1), true, value);
+            let more = wanted.count > desired && (!held || wanted.count > policy.out.count);
+            return (more.then_some(wanted), false);
         }
         if disable_scale_in {
-            return true;
+            return (None, true);
         }
-        let (AlarmState::Alarm, Some(value)) = (policy.low.state, low) else { return false };
+        let (AlarmState::Alarm, Some(value)) = (policy.low.state, low) else { return (None, false) };
         if policy.inward.holds(now) || policy.out.holds(now) {
-            return false;
+            return (None, false);
         }
         // Gradually: never more than a tenth of the tasks (at least one) at a time.
         let gentle = running.saturating_sub((running / 10).max(1));
-        let count = proportional(value).max(gentle).clamp(bounds.0, bounds.1);
-        if count < desired {
-            policy.inward.begin(count, desired - count, false);
-            inward.push(Proposal { count, reason: reason(value) });
-        }
-        true
+        let wanted = proposal(running, proportional(running, value).max(gentle), false, value);
+        ((wanted.count < desired).then_some(wanted), true)
+    }
+
+    fn lag_of(&self, metric: AlarmMetric) -> Nanos {
+        if metric == AlarmMetric::CpuUtilization { self.ecs_lag } else { self.sqs_lag }
     }
 
     /// Evaluates one alarm and notes a change of its state.
@@ -325,10 +352,10 @@ impl AutoScaling {
         metrics: &Metrics,
         watcher: impl Fn(&mut Self) -> &mut Watcher,
     ) -> Option<f64> {
-        let lags = (self.sqs_lag, self.ecs_lag);
+        let metric = watcher(self).alarm.metric;
+        let lag = self.lag_of(metric);
         let watcher = watcher(self);
-        let (before, metric) = (watcher.state, watcher.alarm.metric);
-        let lag = if metric == AlarmMetric::CpuUtilization { lags.1 } else { lags.0 };
+        let before = watcher.state;
         let value = watcher.evaluate(now, lag, metrics.of(metric));
         let (after, alarm) = (watcher.state, watcher.alarm);
         if after != before {

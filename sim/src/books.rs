@@ -3,12 +3,13 @@
 //! Goals: constant cost per message, memory by windows and outstanding messages only.
 //! Non-goals: knowing what consumes the queue.
 
+use crate::meters::Meters;
 use model::plan::{Arrival, PlanHash};
 use model::record::{Ledger, MessageRecord, Outcome};
 use model::run::Activity;
 use model::series::{Series, metric};
 use model::time::{Nanos, seconds};
-use model::usage::{Item, Metered, Usage, sqs_requests};
+use model::usage::{Item, Usage, sqs_requests};
 use model::windows::{Recorder, Spans, Windows};
 use platform::sqs::{self, Deleted, Destination, Queue, Receipt};
 use std::collections::BTreeMap;
@@ -48,25 +49,6 @@ pub(crate) struct Attempt {
     pub(crate) cold_start: bool,
 }
 
-/// A series that is sampled once per window.
-#[derive(Clone, Debug)]
-struct Track {
-    metric: &'static str,
-    unit: &'static str,
-    statistic: &'static str,
-    points: Vec<(Nanos, f64)>,
-}
-
-/// A metered quantity, in total and per window.
-#[derive(Clone, Debug)]
-struct Tally {
-    item: Item,
-    variant: &'static str,
-    total: u64,
-    before: u64,
-    points: Vec<(Nanos, f64)>,
-}
-
 /// Counters of the window that is open, by CloudWatch metric.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counters {
@@ -86,7 +68,14 @@ pub(crate) struct Requests {
     pub(crate) receive: u64,
     pub(crate) empty_receive: u64,
     pub(crate) delete: u64,
-    pub(crate) dead_letter: u64,
+}
+
+/// A message that has left the queue, but not all workers.
+#[derive(Clone, Copy, Debug)]
+struct Lingering {
+    load: Load,
+    receive_count: u32,
+    to: Option<Destination>,
 }
 
 /// The accounts.
@@ -99,12 +88,9 @@ pub(crate) struct Books {
     pub(crate) activities: Vec<Activity>,
     log_bytes_per_message: u64,
     recorder: Recorder,
-    window: Nanos,
-    next_window: Nanos,
-    tracks: Vec<Track>,
-    tallies: Vec<Tally>,
+    pub(crate) meters: Meters,
     /// Messages that left the queue while a worker still held them.
-    lingering: BTreeMap<sqs::Message, Load>,
+    lingering: BTreeMap<sqs::Message, Lingering>,
     records: Option<Vec<MessageRecord>>,
     send_group: SendGroup,
 }
@@ -135,25 +121,11 @@ impl Books {
             activities: Vec::new(),
             log_bytes_per_message: u64::from(log_bytes_per_message),
             recorder: Recorder::new(window),
-            window,
-            next_window: window,
-            tracks: Vec::new(),
-            tallies: Vec::new(),
+            meters: Meters::new(window),
             lingering: BTreeMap::new(),
             records: keep_records.then(Vec::new),
             send_group: SendGroup::default(),
         }
-    }
-
-    /// The end of the open window.
-    #[inline]
-    pub(crate) fn next_window(&self) -> Nanos {
-        self.next_window
-    }
-
-    /// The start of the open window.
-    pub(crate) fn window_start(&self) -> Nanos {
-        self.next_window - self.window
     }
 
     /// Plans a message and counts the request that sends it.
@@ -238,7 +210,9 @@ impl Books {
         });
         self.counters.deleted += 1;
         match seen {
-            Some((load, Deleted::Gone(()))) => self.settle(Some(attempt.receipt.message()), load, None),
+            Some((load, Deleted::Gone(()))) => {
+                self.settle(Some(attempt.receipt.message()), load, attempt.receive_count, None);
+            }
             Some(_) => {}
             None => self.account_lingering(attempt, Some(deleted_at)),
         }
@@ -256,9 +230,9 @@ impl Books {
     #[cold]
     fn account_lingering(&mut self, attempt: &Attempt, deleted_at: Option<Nanos>) {
         let message = attempt.receipt.message();
-        if let Some(mut load) = self.lingering.get(&message).copied() {
-            self.account(&mut load, attempt, deleted_at);
-            self.lingering.insert(message, load);
+        if let Some(mut left) = self.lingering.get(&message).copied() {
+            self.account(&mut left.load, attempt, deleted_at);
+            self.lingering.insert(message, left);
             self.release_lingering(message);
         }
     }
@@ -294,7 +268,6 @@ impl Books {
         record.started_at = Some(attempt.started_at);
         record.finished_at = Some(attempt.finished_at);
         record.deleted_at = deleted_at;
-        record.receive_count = attempt.receive_count;
         record.worker = Some(attempt.worker);
         record.cold_start = attempt.cold_start;
     }
@@ -304,28 +277,30 @@ impl Books {
     pub(crate) fn abandoned(&mut self, queue: &mut Queue<Load>, receipt: Receipt) {
         if let Some(load) = queue.payload_mut(receipt) {
             load.holders = load.holders.saturating_sub(1);
-        } else if let Some(load) = self.lingering.get_mut(&receipt.message()) {
-            load.holders = load.holders.saturating_sub(1);
+        } else if let Some(left) = self.lingering.get_mut(&receipt.message()) {
+            left.load.holders = left.load.holders.saturating_sub(1);
             self.release_lingering(receipt.message());
         }
     }
 
     /// Books the messages that went to the dead-letter queue or expired.
     pub(crate) fn departures(&mut self, queue: &mut Queue<Load>) {
-        let gone: Vec<_> = queue.departures().collect();
-        for departure in gone {
-            if departure.to == Destination::DeadLetterQueue {
-                self.requests.dead_letter += sqs_requests(u64::from(departure.payload.bytes));
-            }
-            self.settle(departure.message, departure.payload, Some(departure.to));
+        for gone in queue.departures() {
+            self.settle(gone.message, gone.payload, gone.receive_count, Some(gone.to));
         }
     }
 
     /// A message has left the queue: its outcome is known, unless a worker still holds it.
     #[inline]
-    fn settle(&mut self, message: Option<sqs::Message>, load: Load, to: Option<Destination>) {
-        if let (1.., None, Some(message)) = (load.holders, to, message) {
-            self.lingering.insert(message, load);
+    fn settle(
+        &mut self,
+        message: Option<sqs::Message>,
+        load: Load,
+        receive_count: u32,
+        to: Option<Destination>,
+    ) {
+        if let (1.., Some(message)) = (load.holders, message) {
+            self.lingering.insert(message, Lingering { load, receive_count, to });
             return;
         }
         let outcome = match (load.completions, to) {
@@ -334,24 +309,26 @@ impl Books {
             (1, _) => Outcome::Completed,
             _ => Outcome::CompletedMore,
         };
-        self.close(&load, outcome);
+        self.close(&load, receive_count, outcome);
     }
 
     fn release_lingering(&mut self, message: sqs::Message) {
-        if let Some(load) = self.lingering.get(&message).copied().filter(|load| load.holders == 0) {
+        if let Some(left) = self.lingering.get(&message).copied().filter(|left| left.load.holders == 0) {
             self.lingering.remove(&message);
-            self.settle(Some(message), load, None);
+            self.settle(Some(message), left.load, left.receive_count, left.to);
         }
     }
 
     #[inline]
-    fn close(&mut self, load: &Load, outcome: Outcome) {
+    fn close(&mut self, load: &Load, receive_count: u32, outcome: Outcome) {
         self.ledger.count(outcome);
         if load.completions == 0 {
             self.recorder.settled(load.window);
         }
         if let Some(records) = &mut self.records {
-            records[load.seq as usize].outcome = outcome;
+            let record = &mut records[load.seq as usize];
+            record.outcome = outcome;
+            record.receive_count = receive_count;
         }
     }
 
@@ -362,75 +339,43 @@ impl Books {
         }
     }
 
-    /// Adds a point to a series of the stack's own; the order of first use is the order of the file.
-    pub(crate) fn sample(
-        &mut self,
-        metric: &'static str,
-        unit: &'static str,
-        statistic: &'static str,
-        value: f64,
-    ) {
-        let start = self.next_window - self.window;
-        let track = match self.tracks.iter().position(|t| t.metric == metric) {
-            Some(index) => &mut self.tracks[index],
-            None => {
-                self.tracks.push(Track { metric, unit, statistic, points: Vec::new() });
-                let last = self.tracks.len() - 1;
-                &mut self.tracks[last]
-            }
-        };
-        track.points.push((start, value));
-    }
-
-    /// Sets a metered quantity to its total so far.
-    pub(crate) fn meter(&mut self, item: Item, variant: &'static str, total: u64) {
-        let start = self.next_window - self.window;
-        let index = self.tallies.iter().position(|t| t.item == item && t.variant == variant);
-        let index = index.unwrap_or_else(|| {
-            self.tallies.push(Tally { item, variant, total: 0, before: 0, points: Vec::new() });
-            self.tallies.len() - 1
-        });
-        let tally = &mut self.tallies[index];
-        tally.total = total;
-        if total > tally.before {
-            tally.points.push((start, (total - tally.before) as f64));
-            tally.before = total;
-        }
-    }
-
     /// Samples what every queue has and opens the next window. The stack samples its own first.
     pub(crate) fn close_window(&mut self, now: Nanos, queue: &Queue<Load>) {
         let c = std::mem::take(&mut self.counters);
         let age = queue.oldest_sent_at().map_or(0.0, |sent_at| seconds(now.saturating_sub(sent_at)));
-        self.sample(metric::SENT, "Count", "Sum", c.sent as f64);
-        self.sample(metric::RECEIVED, "Count", "Sum", c.received as f64);
-        self.sample(metric::DELETED, "Count", "Sum", c.deleted as f64);
-        self.sample(metric::COMPLETED, "Count", "Sum", c.completed as f64);
-        self.sample(metric::EMPTY_RECEIVES, "Count", "Sum", c.empty_receives as f64);
-        self.sample(metric::VISIBLE, "Count", "Maximum", c.visible_max.max(queue.visible()) as f64);
-        self.sample(metric::NOT_VISIBLE, "Count", "Maximum", c.not_visible_max.max(queue.in_flight()) as f64);
-        self.sample(metric::OLDEST_AGE, "Seconds", "Maximum", age);
+        self.meters.sample(metric::SENT, "Count", "Sum", c.sent as f64);
+        self.meters.sample(metric::RECEIVED, "Count", "Sum", c.received as f64);
+        self.meters.sample(metric::DELETED, "Count", "Sum", c.deleted as f64);
+        self.meters.sample(metric::COMPLETED, "Count", "Sum", c.completed as f64);
+        self.meters.sample(metric::EMPTY_RECEIVES, "Count", "Sum", c.empty_receives as f64);
+        self.meters.sample(metric::VISIBLE, "Count", "Maximum", c.visible_max.max(queue.visible()) as f64);
+        self.meters.sample(
+            metric::NOT_VISIBLE,
+            "Count",
+            "Maximum",
+            c.not_visible_max.max(queue.in_flight()) as f64,
+        );
+        self.meters.sample(metric::OLDEST_AGE, "Seconds", "Maximum", age);
         let r = self.requests;
         for (variant, total) in [
             ("send", r.send),
             ("receive", r.receive),
             ("empty-receive", r.empty_receive),
             ("delete", r.delete),
-            ("dead-letter", r.dead_letter),
         ] {
-            self.meter(Item::SqsRequests, variant, total);
+            self.meters.meter(Item::SqsRequests, variant, total);
         }
-        self.meter(Item::LogBytes, "", self.log_bytes);
+        self.meters.meter(Item::LogBytes, "", self.log_bytes);
         self.counters.visible_max = queue.visible();
         self.counters.not_visible_max = queue.in_flight();
-        self.next_window += self.window;
+        self.meters.next();
     }
 
     /// Closes the accounts: whatever is still in the queue has failed or is in flight.
     pub(crate) fn finish(mut self, queue: &Queue<Load>) -> Closed {
         let mut left: Vec<(Load, u32)> =
             queue.remaining().map(|(load, receive_count)| (*load, receive_count)).collect();
-        left.extend(self.lingering.values().map(|load| (*load, u32::MAX)));
+        left.extend(self.lingering.values().map(|left| (left.load, left.receive_count)));
         for (load, receive_count) in left {
             let outcome = match (load.completions, receive_count) {
                 (0, 0) => Outcome::InFlight,
@@ -439,14 +384,14 @@ impl Books {
                 (1, _) => Outcome::Completed,
                 _ => Outcome::CompletedMore,
             };
-            self.close(&load, outcome);
+            self.close(&load, receive_count, outcome);
         }
         Closed {
             ledger: self.ledger,
             hash: self.hash,
             windows: self.recorder.finish(),
-            series: series_of(self.tracks, &self.tallies, self.window),
-            usage: usage_of(&self.tallies),
+            usage: self.meters.usage(),
+            series: self.meters.into_series(),
             activities: self.activities,
             records: self.records,
         }
@@ -462,32 +407,4 @@ pub(crate) struct Closed {
     pub(crate) usage: Usage,
     pub(crate) activities: Vec<Activity>,
     pub(crate) records: Option<Vec<MessageRecord>>,
-}
-
-fn series_of(tracks: Vec<Track>, tallies: &[Tally], period: Nanos) -> Vec<Series> {
-    let own = tracks.into_iter().map(|track| Series {
-        metric: track.metric.into(),
-        unit: track.unit.into(),
-        statistic: track.statistic.into(),
-        period,
-        points: track.points,
-    });
-    let metered = tallies.iter().filter(|tally| tally.total > 0).map(|tally| Series {
-        metric: Metered::new(tally.item, tally.variant, 0).series_name(),
-        unit: tally.item.unit().into(),
-        statistic: "Sum".into(),
-        period,
-        points: tally.points.clone(),
-    });
-    own.chain(metered).collect()
-}
-
-fn usage_of(tallies: &[Tally]) -> Usage {
-    let mut metered: Vec<Metered> = tallies
-        .iter()
-        .filter(|tally| tally.total > 0)
-        .map(|tally| Metered::new(tally.item, tally.variant, tally.total))
-        .collect();
-    metered.sort_by(|a, b| (a.item, &a.variant).cmp(&(b.item, &b.variant)));
-    Usage { metered }
 }

@@ -3,12 +3,12 @@
 mod control;
 
 use crate::books::{Attempt, Books, Load};
+use crate::cpu::{CpuShare, CpuUse};
 use crate::engine::{Consumer, World};
 use crate::events::{Due, Token};
-use crate::lambda::CpuShare;
 use control::Control;
 use model::random::{Sampler, Stream};
-use model::scenario::{Delete, Ecs, Parameters, Poll, Stack, Worker};
+use model::scenario::{Delete, Ecs, Message, Parameters, Poll, Stack, Worker};
 use model::time::{MILLISECOND, Nanos};
 use platform::ecs::TaskId;
 use platform::sqs::{Polling, Receipt, Received};
@@ -49,6 +49,8 @@ struct Slot {
     entry: Option<Entry>,
     started_at: Nanos,
     finished_at: Nanos,
+    /// vCPUs that the work uses on average.
+    cpu_rate: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +72,11 @@ struct Task {
     buffer: VecDeque<Entry>,
     /// Finished and waiting for the batch to be deleted: with when they finished.
     done: Vec<(Attempt, bool)>,
+    /// As many as were ever busy at once.
     slots: Vec<Slot>,
     free_slots: Vec<u32>,
+    /// Number among the live tasks: makes the ids of its slots' events.
+    seat: u32,
     /// Names the poll that is outstanding: an event, or a place among the parked.
     poll: Token,
     parked_since: Option<Nanos>,
@@ -82,6 +87,9 @@ pub(crate) struct EcsStack {
     worker: Worker,
     visibility_timeout: Nanos,
     tasks: Vec<Task>,
+    /// The task of each seat; seats of tasks that are gone are taken again.
+    seats: Vec<TaskId>,
+    free_seats: Vec<u32>,
     /// Tasks on a long poll, the longest first; entries of tasks that no longer wait are skipped.
     parked: VecDeque<(TaskId, Nanos)>,
     busy: u32,
@@ -89,8 +97,7 @@ pub(crate) struct EcsStack {
     delete_latency: Sampler,
     stream: Stream,
     cpu: CpuShare,
-    /// Computing time begun in this minute, in nanoseconds of one vCPU.
-    cpu_ns: f64,
+    cpu_use: CpuUse,
     control: Control,
 }
 
@@ -101,7 +108,7 @@ impl EcsStack {
         config: &Ecs,
         beliefs: &Parameters,
         seed: u64,
-        cpu_share: f64,
+        message: &Message,
     ) -> Self {
         let stack_seed = |what: &str| Stream::new(seed, &format!("{} {what}", stack.name));
         let mut new = Self {
@@ -109,13 +116,15 @@ impl EcsStack {
             worker: config.worker,
             visibility_timeout: config.worker.visibility_timeout.unwrap_or(stack.queue.visibility_timeout),
             tasks: Vec::new(),
+            seats: Vec::new(),
+            free_seats: Vec::new(),
             parked: VecDeque::new(),
             busy: 0,
             receive_latency: Sampler::lognormal(beliefs.sqs_receive_median, beliefs.sqs_receive_p99),
             delete_latency: Sampler::lognormal(beliefs.sqs_delete_median, beliefs.sqs_delete_p99),
             stream: stack_seed("calls"),
-            cpu: CpuShare { share: cpu_share, vcpus: f64::from(config.cpu_units) / 1024.0 },
-            cpu_ns: 0.0,
+            cpu: CpuShare { share: message.cpu_share, vcpus: f64::from(config.cpu_units) / 1024.0 },
+            cpu_use: CpuUse::default(),
             control: Control::new(config, beliefs, stack_seed("service"), stack_seed("control")),
         };
         new.begin(config);
@@ -128,10 +137,13 @@ impl EcsStack {
 
     /// The program of a task begins.
     fn run_task(&mut self, now: Nanos, task: TaskId) {
+        let seat = self.free_seats.pop().unwrap_or(self.seats.len() as u32);
+        if seat as usize == self.seats.len() {
+            self.seats.push(task);
+        }
+        self.seats[seat as usize] = task;
         let state = &mut self.tasks[task as usize];
-        state.life = Life::Running;
-        state.slots = vec![Slot::default(); self.worker.concurrency as usize];
-        state.free_slots = (0..self.worker.concurrency).rev().collect();
+        (state.life, state.seat) = (Life::Running, seat);
         self.poll(now, task);
     }
 
@@ -145,6 +157,7 @@ impl EcsStack {
                 done: Vec::new(),
                 slots: Vec::new(),
                 free_slots: Vec::new(),
+                seat: 0,
                 poll: Token::default(),
                 parked_since: None,
             });
@@ -191,7 +204,7 @@ impl EcsStack {
         let begin = (self.worker.concurrency - state.busy).min(state.buffer.len() as u32);
         for _ in 0..begin {
             let Some(entry) = self.tasks[task as usize].buffer.pop_front() else { break };
-            self.begin_work(here_at.max(entry.here_at), task, entry);
+            self.begin_work(now, task, entry);
         }
         let has_room = self.tasks[task as usize].busy < self.worker.concurrency;
         if self.worker.poll == Poll::SlotFree && has_room {
@@ -229,6 +242,16 @@ impl EcsStack {
         None
     }
 
+    /// Drops the places at the front of tasks that no longer wait.
+    fn trim_parked(&mut self) {
+        while let Some(&(task, since)) = self.parked.front() {
+            if self.tasks[task as usize].parked_since == Some(since) {
+                break;
+            }
+            self.parked.pop_front();
+        }
+    }
+
     /// Ends a long poll; what it cost so far is counted.
     fn unpark(&mut self, now: Nanos, task: TaskId) {
         let state = &mut self.tasks[task as usize];
@@ -258,28 +281,37 @@ impl EcsStack {
         self.world.books.empty_receives(empty);
     }
 
-    /// A free slot takes a message.
+    /// A free slot takes a message, which its worker begins as soon as it has it.
     fn begin_work(&mut self, now: Nanos, task: TaskId, entry: Entry) {
+        // The worker may still wait for the answer to its receive.
+        let started_at = now.max(entry.here_at);
         let state = &mut self.tasks[task as usize];
-        let Some(index) = state.free_slots.pop() else { return };
+        let index = state.free_slots.pop().unwrap_or_else(|| {
+            state.slots.push(Slot::default());
+            state.slots.len() as u32 - 1
+        });
         state.busy += 1;
-        let busy = state.busy;
+        let (busy, seat) = (state.busy, state.seat);
         self.busy += 1;
-        let finished_at = now + self.cpu.stretch(entry.work, busy);
-        self.cpu_ns += entry.work as f64 * self.cpu.share;
+        let finished_at = started_at + self.cpu.stretch(entry.work, busy);
         let ends = match self.worker.delete {
             Delete::Each if !entry.fails => finished_at + self.delete_latency.draw(&mut self.stream),
             Delete::Each | Delete::Batch => finished_at,
         };
-        let id = task * self.worker.concurrency + index;
+        let mut cpu_rate = 0.0;
+        if self.cpu.share > 0.0 && ends > now {
+            cpu_rate = entry.work as f64 * self.cpu.share / (ends - now) as f64;
+            self.cpu_use.change(now, cpu_rate, self.busy);
+        }
+        let id = seat * self.worker.concurrency + index;
         let token = self.world.events.push(ends, kind::WORK, id);
-        self.tasks[task as usize].slots[index as usize] =
-            Slot { token, entry: Some(entry), started_at: now, finished_at };
+        let slot = Slot { token, entry: Some(entry), started_at, finished_at, cpu_rate };
+        self.tasks[task as usize].slots[index as usize] = slot;
     }
 
     /// The work on a message is over, and its delete is answered.
     fn end_work(&mut self, due: Due) {
-        let task = due.id / self.worker.concurrency;
+        let task = self.seats[(due.id / self.worker.concurrency) as usize];
         let index = (due.id % self.worker.concurrency) as usize;
         let now = due.at;
         let state = &mut self.tasks[task as usize];
@@ -290,6 +322,9 @@ impl EcsStack {
         state.free_slots.push(index as u32);
         state.busy -= 1;
         self.busy -= 1;
+        if slot.cpu_rate > 0.0 {
+            self.cpu_use.change(now, -slot.cpu_rate, self.busy);
+        }
         let World { queue, books, .. } = &mut self.world;
         if self.worker.delete == Delete::Batch {
             state.done.push((attempt, entry.fails));
@@ -306,7 +341,7 @@ impl EcsStack {
     fn go_on(&mut self, now: Nanos, task: TaskId) {
         let state = &mut self.tasks[task as usize];
         if let Some(entry) = state.buffer.pop_front() {
-            return self.begin_work(now.max(entry.here_at), task, entry);
+            return self.begin_work(now, task, entry);
         }
         let all_done = state.busy == 0;
         let mut next_poll = now;
@@ -390,6 +425,7 @@ impl EcsStack {
         let World { queue, books, .. } = &mut self.world;
         for slot in &mut state.slots {
             let Some(entry) = slot.entry.take() else { continue };
+            self.cpu_use.change(now, -slot.cpu_rate, self.busy);
             if slot.finished_at <= now && !entry.fails {
                 books.completed(queue, &attempt_of(&entry, slot, task));
             } else {
@@ -412,6 +448,7 @@ impl EcsStack {
     fn exit(&mut self, now: Nanos, task: TaskId) {
         let state = &mut self.tasks[task as usize];
         state.life = Life::Gone;
+        self.free_seats.push(state.seat);
         // A task that is gone keeps no memory.
         (state.slots, state.free_slots) = (Vec::new(), Vec::new());
         (state.buffer, state.done) = (VecDeque::new(), Vec::new());
@@ -434,6 +471,7 @@ impl EcsStack {
             self.world.books.empty_receives(1);
             let again = due.at + self.worker.idle_sleep;
             state.poll = self.world.events.push(again, kind::POLL, due.id);
+            self.trim_parked();
         }
     }
 }

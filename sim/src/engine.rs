@@ -58,7 +58,7 @@ pub(crate) fn play<C: Consumer>(plan: Plan, consumer: &mut C, bounds: Bounds) ->
         }
         previous = now;
         let world = consumer.world();
-        if now >= world.books.next_window() {
+        if now >= world.books.meters.next_window() {
             close_windows(consumer, now);
         }
         let world = consumer.world();
@@ -86,17 +86,20 @@ pub(crate) fn play<C: Consumer>(plan: Plan, consumer: &mut C, bounds: Bounds) ->
 
 /// Closes the windows that end by `now`, each at its own end.
 fn close_windows<C: Consumer>(consumer: &mut C, now: Nanos) {
-    while consumer.world().books.next_window() <= now {
-        let end = consumer.world().books.next_window();
+    while consumer.world().books.meters.next_window() <= now {
+        let end = consumer.world().books.meters.next_window();
         close_one(consumer, end);
     }
 }
 
-/// Closes the last window of a run, which may be shorter than the others.
+/// Closes the last window of a run. It may be shorter than the others; one without length, which holds what
+/// happened at the very end, is added to the one before.
 fn close_last<C: Consumer>(consumer: &mut C, end: Nanos) {
-    if end > consumer.world().books.window_start() {
-        close_one(consumer, end);
+    let books = &mut consumer.world().books;
+    if end == books.meters.window_start() {
+        books.meters.fold_into_last();
     }
+    close_one(consumer, end);
 }
 
 fn close_one<C: Consumer>(consumer: &mut C, end: Nanos) {

@@ -6,8 +6,12 @@ use std::collections::BinaryHeap;
 
 /// Bits of the payload: an event's kind and what it is about.
 const KIND_BITS: u32 = 4;
-const ID_BITS: u32 = 26;
+const ID_BITS: u32 = 28;
 const PAYLOAD_BITS: u32 = KIND_BITS + ID_BITS;
+/// 68 billion events: a month of a hundred tasks that poll without a pause has a quarter of that.
+const SEQUENCE_BITS: u32 = 36;
+/// What lies below the time, which has the remaining 60 bits: 36 years.
+const TIME_SHIFT: u32 = SEQUENCE_BITS + PAYLOAD_BITS;
 /// The largest id an event can carry.
 pub(crate) const MAX_ID: u32 = (1 << ID_BITS) - 1;
 
@@ -24,7 +28,7 @@ pub(crate) struct Due {
     pub(crate) id: u32,
 }
 
-/// Time (64 bits), sequence (34 bits), kind and id (30 bits): their order is the order of events.
+/// Time (60 bits), sequence (36 bits), kind and id (32 bits): their order is the order of events.
 type Key = u128;
 
 /// A bucket spans 2^20 ns, about a millisecond.
@@ -70,8 +74,8 @@ impl Events {
     pub(crate) fn push(&mut self, at: Nanos, kind: u32, id: u32) -> Token {
         debug_assert!(id <= MAX_ID);
         self.sequence += 1;
-        let payload = self.sequence << PAYLOAD_BITS | u64::from(kind << ID_BITS | id);
-        let key = Key::from(at) << 64 | Key::from(payload);
+        let payload = Key::from(kind << ID_BITS | id & MAX_ID);
+        let key = Key::from(at) << TIME_SHIFT | Key::from(self.sequence) << PAYLOAD_BITS | payload;
         let bucket = at >> BUCKET_SHIFT;
         if bucket <= self.cursor {
             let place = self.current.partition_point(|&other| other > key);
@@ -94,7 +98,7 @@ impl Events {
     /// The instant of the first event; the last of all instants when there is none.
     #[inline]
     pub(crate) fn next_at(&self) -> Nanos {
-        (self.first >> 64) as Nanos
+        time_of(self.first)
     }
 
     #[inline]
@@ -142,19 +146,24 @@ impl Events {
             self.beyond.pop();
             // After a quiet time the wheel has stood still: nothing is on it, so it can catch up.
             if self.current.is_empty() && self.occupied == [0; (BUCKETS / 64) as usize] {
-                self.cursor = (key >> 64) as u64 >> BUCKET_SHIFT;
+                self.cursor = time_of(key) >> BUCKET_SHIFT;
             }
         }
         self.first = self.find_first();
-        let low = key as u64;
-        let payload = (low & ((1 << PAYLOAD_BITS) - 1)) as u32;
+        let payload = key as u32;
         Some(Due {
-            at: (key >> 64) as Nanos,
-            token: Token(low >> PAYLOAD_BITS),
+            at: time_of(key),
+            token: Token((key >> PAYLOAD_BITS) as u64 & ((1 << SEQUENCE_BITS) - 1)),
             kind: payload >> ID_BITS,
             id: payload & MAX_ID,
         })
     }
+}
+
+/// The last of all instants stands for "never".
+#[inline]
+fn time_of(key: Key) -> Nanos {
+    if key == Key::MAX { Nanos::MAX } else { (key >> TIME_SHIFT) as Nanos }
 }
 
 #[cfg(test)]

@@ -1,15 +1,17 @@
 //! A stack that drains its queue with a Lambda function behind an event source mapping.
 
+mod meter;
+
 use crate::books::{Attempt, Books};
+use crate::cpu::CpuShare;
 use crate::engine::{Consumer, World};
 use crate::events::Due;
+use meter::{Totals, WindowCounts};
 use model::random::{Sampler, Stream};
 use model::run::{Activity, ActivityKind};
-use model::scenario::{Lambda, Parameters, Stack};
-use model::series::metric;
+use model::scenario::{Lambda, Message, Parameters, Stack};
 use model::time::{MILLISECOND, MINUTE, Nanos, SECOND};
-use model::usage::Item;
-use platform::lambda::{Admission, Environment, Function, Mapping};
+use platform::lambda::{Admission, Environment, Function, Limit, Mapping};
 use platform::sqs::{Polling, Receipt};
 use std::collections::VecDeque;
 
@@ -61,6 +63,8 @@ struct Batch {
     failed: bool,
     reset: bool,
     collecting: bool,
+    /// Payload, metadata included.
+    bytes: u64,
 }
 
 pub(crate) struct LambdaStack {
@@ -75,8 +79,13 @@ pub(crate) struct LambdaStack {
     collecting: VecDeque<u32>,
     /// Batches that throttling holds back.
     held_back: u32,
+    /// Loops that wait until event pollers may receive again.
+    paced: u32,
+    /// Whether an event that lets them go on is scheduled.
+    pace_pending: bool,
     busy: u32,
     samplers: Samplers,
+    payload: Payload,
     stream: Stream,
     /// Time that the computing part of work takes, as a multiple of a full vCPU's.
     cpu: CpuShare,
@@ -94,45 +103,15 @@ struct Samplers {
     retry: (Nanos, Nanos),
     window_wait: Nanos,
     log_bytes: u64,
+    init_limit: Nanos,
 }
 
-/// How a platform's CPU stretches work: `share` of it is computing, on `vcpus` for so many messages at once.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CpuShare {
-    pub(crate) share: f64,
-    pub(crate) vcpus: f64,
-}
-
-impl CpuShare {
-    /// Duration of `work` while `at_once` messages share the CPU.
-    #[inline]
-    pub(crate) fn stretch(&self, work: Nanos, at_once: u32) -> Nanos {
-        if self.share == 0.0 {
-            return work;
-        }
-        let slowdown = (f64::from(at_once) * self.share / self.vcpus).max(1.0);
-        (work as f64 * (1.0 + self.share * (slowdown - 1.0))) as Nanos
-    }
-}
-
-/// Metered so far.
-#[derive(Default)]
-struct Totals {
-    invocations: u64,
-    on_demand_mb_ms: u64,
-    provisioned_mb_ms: u64,
-    provisioned_mb_ns: u128,
-    poller_ns: u128,
-}
-
-/// Counted in the open window.
-#[derive(Default)]
-struct WindowCounts {
-    invocations: u64,
-    errors: u64,
-    throttles: u64,
-    cold_starts: u64,
-    busy_max: u32,
+/// Payload limits of a batch.
+struct Payload {
+    most: u64,
+    per_record: u64,
+    /// The largest message with its metadata.
+    largest: u64,
 }
 
 impl LambdaStack {
@@ -142,7 +121,7 @@ impl LambdaStack {
         config: &Lambda,
         beliefs: &Parameters,
         seed: u64,
-        cpu_share: f64,
+        message: &Message,
     ) -> Self {
         let queue_timeout = stack.queue.visibility_timeout;
         // With a batching window the mapping asks for longer. Source: Lambda developer guide, using SQS.
@@ -161,6 +140,8 @@ impl LambdaStack {
             free: Vec::new(),
             collecting: VecDeque::new(),
             held_back: 0,
+            paced: 0,
+            pace_pending: false,
             busy: 0,
             samplers: Samplers {
                 delivery: Sampler::through(&[
@@ -174,9 +155,15 @@ impl LambdaStack {
                 retry: (beliefs.esm_throttle_retry_first.max(MILLISECOND), beliefs.esm_throttle_retry_most),
                 window_wait: beliefs.esm_window_wait,
                 log_bytes: beliefs.lambda_log_bytes,
+                init_limit: beliefs.lambda_init_limit,
+            },
+            payload: Payload {
+                most: beliefs.esm_batch_bytes,
+                per_record: beliefs.esm_record_bytes,
+                largest: u64::from(message.body_bytes.1) + beliefs.esm_record_bytes,
             },
             stream: stack_seed("calls"),
-            cpu: CpuShare { share: cpu_share, vcpus },
+            cpu: CpuShare { share: message.cpu_share, vcpus },
             totals: Totals::default(),
             window: WindowCounts::default(),
             last_throttle: None,
@@ -204,8 +191,8 @@ impl LambdaStack {
             self.mapping.park(now);
             return false;
         }
-        if let Some(later) = self.mapping.pace(now) {
-            self.world.events.push(later, kind::POLL, 0);
+        if !self.may_receive(now) {
+            self.paced += 1;
             return false;
         }
         let number = self.allocate(now);
@@ -218,6 +205,27 @@ impl LambdaStack {
         true
     }
 
+    /// Whether event pollers may call ReceiveMessage now; if not, one event says when they may again.
+    #[inline]
+    fn may_receive(&mut self, now: Nanos) -> bool {
+        let Some(later) = self.mapping.pace(now) else { return true };
+        if !self.pace_pending {
+            self.pace_pending = true;
+            self.world.events.push(later, kind::POLL, 0);
+        }
+        false
+    }
+
+    /// Those that had to wait may receive again: as many as the pace allows.
+    fn go_on_receiving(&mut self, now: Nanos) {
+        self.pace_pending = false;
+        while self.paced > 0 && !self.pace_pending {
+            self.paced -= 1;
+            self.poll(now);
+        }
+        self.visible(now);
+    }
+
     fn allocate(&mut self, now: Nanos) -> u32 {
         let number = self.free.pop().unwrap_or_else(|| {
             self.batches.push(Batch::default());
@@ -225,15 +233,15 @@ impl LambdaStack {
         });
         let batch = &mut self.batches[number as usize];
         batch.entries.clear();
-        (batch.tries, batch.since, batch.drop_at) = (0, now, Nanos::MAX);
+        (batch.tries, batch.since, batch.drop_at, batch.bytes) = (0, now, Nanos::MAX, 0);
         number
     }
 
     /// One ReceiveMessage into a batch; false if it found nothing.
     #[inline]
     fn receive(&mut self, now: Nanos, number: u32) -> bool {
+        let room = self.room(number);
         let batch = &mut self.batches[number as usize];
-        let room = self.config.batch_size - batch.entries.len() as u32;
         let most = room.min(RECEIVE_MOST);
         let mut bytes = 0;
         let World { queue, books, .. } = &mut self.world;
@@ -253,7 +261,9 @@ impl LambdaStack {
             });
         });
         let Ok(count @ 1..) = polled else { return false };
+        batch.bytes += bytes + u64::from(count) * self.payload.per_record;
         books.received(count, bytes);
+        self.mapping.received(bytes);
         books.counters.not_visible_max = books.counters.not_visible_max.max(queue.in_flight());
         true
     }
@@ -263,6 +273,7 @@ impl LambdaStack {
         while self.config.batch_size > RECEIVE_MOST
             && !self.is_full(number)
             && self.world.queue.visible() > 0
+            && self.may_receive(now)
             && self.receive(now, number)
         {}
         let window = self.config.batching_window;
@@ -278,7 +289,18 @@ impl LambdaStack {
     }
 
     fn is_full(&self, number: u32) -> bool {
-        self.batches[number as usize].entries.len() as u32 >= self.config.batch_size
+        self.room(number) == 0
+    }
+
+    /// How many more messages a batch can take, of whatever size they turn out to be.
+    #[inline]
+    fn room(&self, number: u32) -> u32 {
+        let batch = &self.batches[number as usize];
+        let by_count = self.config.batch_size - batch.entries.len() as u32;
+        let by_bytes = self.payload.most.saturating_sub(batch.bytes) / self.payload.largest;
+        // One message fits always: the limit of the queue is below that of the batch.
+        let by_bytes = if batch.entries.is_empty() { by_bytes.max(1) } else { by_bytes };
+        by_count.min(by_bytes.min(u64::from(u32::MAX)) as u32)
     }
 
     fn close_collecting(&mut self, now: Nanos, number: u32) {
@@ -289,7 +311,7 @@ impl LambdaStack {
 
     fn invoke(&mut self, now: Nanos, number: u32) {
         match self.function.invoke(now) {
-            Admission::Throttled => self.throttled(now, number),
+            Admission::Throttled(limit) => self.throttled(now, number, limit),
             Admission::Warm { environment, init } => self.start(now, number, environment, 0, init, false),
             Admission::Cold { environment, init, overhead } => {
                 self.start(now, number, environment, overhead, init, true);
@@ -298,11 +320,17 @@ impl LambdaStack {
     }
 
     /// The mapping keeps the batch and tries again, until its messages become visible and it has to drop it.
-    fn throttled(&mut self, now: Nanos, number: u32) {
+    fn throttled(&mut self, now: Nanos, number: u32, limit: Limit) {
         self.window.throttles += 1;
-        self.account_limited |= self.config.reserved_concurrency.is_none();
+        self.account_limited |= limit == Limit::Account;
         if self.last_throttle.is_none_or(|last| now - last > MINUTE) {
-            let detail = format!("{} environments busy", self.function.busy());
+            let cause = match limit {
+                Limit::Reserved => "reserved concurrency",
+                Limit::Account => "the account's concurrency",
+                Limit::Scaling => "the rate of new environments",
+                Limit::Requests => "invocations per second",
+            };
+            let detail = format!("{} environments busy, limited by {cause}", self.function.busy());
             self.world.books.note(Activity { at: now, kind: ActivityKind::Throttling, detail });
         }
         self.last_throttle = Some(now);
@@ -346,14 +374,20 @@ impl LambdaStack {
         self.window.cold_starts += u64::from(cold);
         self.window.busy_max = self.window.busy_max.max(self.function.busy());
         let delivery = self.samplers.delivery.draw(&mut self.stream);
-        // A cold start's init comes before the handler's clock; a reset environment's runs on it.
-        let began = now + delivery + overhead + if cold { init } else { 0 };
-        let suppressed = if cold { 0 } else { init };
+        // A cold start's init comes before the handler's clock. A reset environment's runs on it, and so does the
+        // second try of one that was cut off.
+        let limit = self.samplers.init_limit;
+        let (before, suppressed) = match cold {
+            true if init <= limit => (init, 0),
+            true => (limit, init),
+            false => (0, init),
+        };
+        let began = now + delivery + overhead + before;
         let warm_up = if cold { self.samplers.first_invoke } else { 0 };
         let end = self.work(number, began, suppressed + warm_up);
         let batch = &mut self.batches[number as usize];
         (batch.environment, batch.cold) = (Some(environment), cold);
-        self.bill(environment, end - began, if cold { init } else { 0 });
+        self.bill(environment, end - began, before);
         self.world.events.push(end, kind::END, number);
     }
 
@@ -394,7 +428,8 @@ impl LambdaStack {
 
     fn bill(&mut self, environment: Environment, duration: Nanos, init: Nanos) {
         let memory = u64::from(self.config.memory_mb);
-        let billed_ms = (duration + init).div_ceil(MILLISECOND);
+        self.window.duration += duration;
+        let billed_ms = (duration + init).div_ceil(MILLISECOND).max(1);
         self.totals.invocations += 1;
         if environment.provisioned {
             self.totals.provisioned_mb_ms += memory * billed_ms;
@@ -455,7 +490,9 @@ impl LambdaStack {
 
     fn tick(&mut self, now: Nanos) {
         let backlog = self.world.queue.visible() > 0;
+        self.meter_pollers(now);
         let tick = self.mapping.tick(now, backlog, self.held_back > 0);
+        self.window.loops_max = self.window.loops_max.max(self.mapping.loops());
         (0..tick.added).for_each(|_| _ = self.poll(now));
         // The in-flight limit can leave messages waiting beside idle loops.
         self.visible(now);
@@ -479,7 +516,7 @@ impl Consumer for LambdaStack {
     fn visible(&mut self, now: Nanos) {
         while self.world.queue.visible() > 0 {
             if let Some(&number) = self.collecting.front() {
-                if !self.receive(now, number) {
+                if !self.may_receive(now) || !self.receive(now, number) {
                     return;
                 }
                 let window_over = now >= self.batches[number as usize].since + self.config.batching_window;
@@ -499,7 +536,7 @@ impl Consumer for LambdaStack {
             kind::RETRY => self.retry(due.at, due.id),
             kind::TICK => self.tick(due.at),
             kind::MINUTE => self.minute(due.at),
-            kind::POLL => _ = self.poll(due.at),
+            kind::POLL => self.go_on_receiving(due.at),
             kind::WINDOW => {
                 let batch = &self.batches[due.id as usize];
                 // The number may have gone to another batch meanwhile; that one has its own event.
@@ -517,33 +554,6 @@ impl Consumer for LambdaStack {
     }
 
     fn sample(&mut self, now: Nanos) {
-        let empty = self.mapping.take_empty_receives(now);
-        let passed = u128::from(now - self.metered_to);
-        self.metered_to = now;
-        self.totals.poller_ns += passed * u128::from(self.mapping.pollers());
-        let provisioned = u128::from(self.config.provisioned_concurrency) * u128::from(self.config.memory_mb);
-        self.totals.provisioned_mb_ns += passed * provisioned;
-        let counts = std::mem::take(&mut self.window);
-        self.window.busy_max = self.function.busy();
-        let busy = counts.busy_max.max(self.function.busy());
-        let books = &mut self.world.books;
-        books.empty_receives(empty);
-        books.sample(metric::CONCURRENCY, "Count", "Maximum", f64::from(busy));
-        books.sample(metric::MAPPING_CONCURRENCY, "Count", "Maximum", f64::from(self.mapping.loops()));
-        books.sample(metric::INVOCATIONS, "Count", "Sum", counts.invocations as f64);
-        books.sample(metric::ERRORS, "Count", "Sum", counts.errors as f64);
-        books.sample(metric::THROTTLES, "Count", "Sum", counts.throttles as f64);
-        books.sample(metric::COLD_STARTS, "Count", "Sum", counts.cold_starts as f64);
-        let variant = self.config.architecture.name();
-        let second = u128::from(SECOND);
-        books.meter(Item::LambdaRequests, "", self.totals.invocations);
-        books.meter(Item::LambdaDuration, variant, self.totals.on_demand_mb_ms);
-        books.meter(Item::LambdaProvisionedDuration, variant, self.totals.provisioned_mb_ms);
-        books.meter(
-            Item::LambdaProvisionedConcurrency,
-            variant,
-            (self.totals.provisioned_mb_ns / second) as u64,
-        );
-        books.meter(Item::LambdaEventPollers, "", (self.totals.poller_ns / second) as u64);
+        self.sample_window(now);
     }
 }

@@ -5,10 +5,12 @@
 //! Non-goals: wall-clock time, files (`model::run`), judging (`report`).
 
 mod books;
+mod cpu;
 mod ecs;
 mod engine;
 mod events;
 mod lambda;
+mod meters;
 mod run;
 
 pub use run::{Options, Provenance, Simulated, simulate};

@@ -135,6 +135,29 @@ fn a_damaged_run_names_the_file() {
     }
 }
 
+/// A file that ends with a whole line reads well, but is not what was written.
+#[test]
+fn a_run_cut_off_between_two_lines_is_refused() {
+    let place = run_in("cut-run");
+    for file in ["ecs/series.csv", "lambda/latency.hlog"] {
+        let without_last_line = |bytes: Vec<u8>| {
+            let end = bytes[..bytes.len() - 1].iter().rposition(|&byte| byte == b'\n').unwrap();
+            Some(bytes[..=end].to_vec())
+        };
+        says(&damaged(&place, file, &without_last_line), &[file, "cut off or changed"]);
+    }
+}
+
+#[test]
+fn a_stack_name_cannot_lead_out_of_the_run() {
+    let place = run_in("escaping-run");
+    let escaping = |bytes: Vec<u8>| {
+        let text = String::from_utf8(bytes).unwrap().replace("\"name\": \"ecs\"", "\"name\": \"../ecs\"");
+        Some(text.into_bytes())
+    };
+    says(&damaged(&place, "run.json", &escaping), &["run.json", "\"../ecs\" cannot be the name of a stack"]);
+}
+
 #[test]
 fn a_run_of_a_newer_version_says_to_update() {
     let place = run_in("newer-run");

@@ -33,7 +33,7 @@ fn a_run_says_that_it_is_simulated_and_leaves_its_report() {
     let without_messages = STACK_FILES.iter().filter(|name| **name != "messages.csv");
     let mut expected: Vec<String> =
         without_messages.flat_map(|name| [format!("ecs/{name}"), format!("lambda/{name}")]).collect();
-    expected.extend(["report.html", "run.json", "summary.json"].map(String::from));
+    expected.extend(["SHA256SUMS", "report.html", "run.json", "summary.json"].map(String::from));
     expected.sort();
     assert_eq!(names, expected);
 }

@@ -220,6 +220,12 @@ parameters! {
     esm_window_wait "esm-window-wait" nanos = 20 * SECOND, Documented,
         "With a batching window and little traffic, a batch can be held this long even if the window is shorter.",
         "Lambda developer guide 2023, using Lambda with SQS.";
+    esm_batch_bytes "esm-batch-bytes" count = 6 * 1024 * 1024, Documented,
+        "A batch is closed at this payload, metadata included.",
+        "Lambda API reference, CreateEventSourceMapping: 6 MB.";
+    esm_record_bytes "esm-record-bytes" count = 500, Inferred,
+        "Metadata of one message in that payload.",
+        "Counted from the sample event of the Lambda developer guide, using Lambda with SQS.";
     poller_concurrency "poller-concurrency" count = 10, Documented,
         "Concurrent invocations of one provisioned event poller.",
         "AWS News blog, 14 November 2025, provisioned mode for SQS event source mappings.";
@@ -229,6 +235,9 @@ parameters! {
     poller_receives_per_second "poller-receives-per-second" count = 10, Documented,
         "ReceiveMessage calls per second of one provisioned event poller.",
         "As poller-concurrency.";
+    poller_bytes_per_second "poller-bytes-per-second" count = 1_000_000, Documented,
+        "Payload per second of one provisioned event poller.",
+        "As poller-concurrency.";
 
     lambda_account_concurrency "lambda-account-concurrency" count = 1_000, Documented,
         "Concurrent executions of the account in the region.",
@@ -236,6 +245,12 @@ parameters! {
     lambda_new_environments "lambda-new-environments" count = 1_000, Documented,
         "Execution environments a function may add every ten seconds, refilled all the time.",
         "docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html.";
+    lambda_requests_per_concurrency "lambda-requests-per-concurrency" count = 10, Documented,
+        "Invocations per second for each unit of concurrency that a function may use.",
+        "docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html.";
+    lambda_init_limit "lambda-init-limit" nanos = 10 * SECOND, Documented,
+        "An initialisation that takes longer is cut off, and done again within the first invocation.",
+        "docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html.";
     lambda_start_overhead_min "lambda-start-overhead-min" nanos = 200 * MILLISECOND, Inferred,
         "Cold start beyond the reported Init Duration: least.",
         "STeLLAR (IISWC 2021): cold 448 ms against inits of 100 to 250 ms.";

@@ -360,10 +360,15 @@ impl Service {
         self.billed.instance_time += passed * u64::from(self.instances());
     }
 
-    /// What was billed up to `now`, running tasks included.
+    /// What was billed up to `now`, running tasks and pulls in progress included.
     pub fn billed(&mut self, now: Nanos) -> Billed {
         self.meter(now);
-        self.billed
+        let pulling = |task: &TaskId| match self.tasks[*task as usize].state {
+            State::Launching { pull_at } if self.on_fargate => now.saturating_sub(pull_at),
+            _ => 0,
+        };
+        let in_progress: Nanos = self.launching.iter().map(pulling).sum();
+        Billed { task_time: self.billed.task_time + in_progress, ..self.billed }
     }
 }
 

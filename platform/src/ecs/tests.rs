@@ -128,6 +128,17 @@ fn fargate_bills_from_the_pull_by_the_second_and_at_least_a_minute() {
 }
 
 #[test]
+fn a_pull_in_progress_is_billed() {
+    let mut w = world(&with_image(10_000));
+    w.desire(0, 1);
+    let State::Launching { pull_at } = w.service.tasks[0].state else { panic!("not launching") };
+    assert_eq!(w.service.billed(2 * MINUTE).task_time, 2 * MINUTE - pull_at);
+    let started = w.starts[0].0;
+    w.start_until(started);
+    assert_eq!(w.service.billed(started + SECOND).task_time, started + SECOND - pull_at);
+}
+
+#[test]
 fn spot_tasks_are_warned_and_replaced() {
     let ecs = Ecs { capacity: Capacity::FargateSpot, stop_timeout: 120 * SECOND, ..Ecs::default() };
     let mut w = world(&ecs);

@@ -46,19 +46,34 @@ pub enum Admission {
         /// Time before that which no log line reports: not billed.
         overhead: Nanos,
     },
-    /// 429: no concurrency is left, or environments may not be added this fast.
-    Throttled,
+    /// 429.
+    Throttled(Limit),
+}
+
+/// What refused an invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// The function's reserved concurrency.
+    Reserved,
+    /// The concurrency of the account.
+    Account,
+    /// New environments per ten seconds.
+    Scaling,
+    /// Invocations per second: ten for each unit of concurrency.
+    Requests,
 }
 
 /// A function with its environments.
 #[derive(Clone, Debug)]
 pub struct Function {
     limit: u32,
+    limited_by: Limit,
     busy: u32,
     idle: Vec<Environment>,
     idle_provisioned: Vec<Environment>,
     created: u32,
     new_environments: Bucket,
+    requests: Bucket,
     init: Sampler,
     overhead: Sampler,
     ttl: (Nanos, Nanos),
@@ -71,8 +86,13 @@ impl Function {
     #[must_use]
     pub fn new(function: &Lambda, beliefs: &Parameters, stream: Stream) -> Self {
         let account = beliefs.lambda_account_concurrency.min(u64::from(u32::MAX)) as u32;
+        let limit = function.reserved_concurrency.unwrap_or(account).min(account);
         let mut new = Self {
-            limit: function.reserved_concurrency.unwrap_or(account).min(account),
+            limit,
+            limited_by: match function.reserved_concurrency {
+                Some(reserved) if reserved <= account => Limit::Reserved,
+                _ => Limit::Account,
+            },
             busy: 0,
             idle: Vec::new(),
             idle_provisioned: Vec::new(),
@@ -82,6 +102,10 @@ impl Function {
                 beliefs.lambda_new_environments,
                 10 * SECOND,
             ),
+            requests: {
+                let per_second = beliefs.lambda_requests_per_concurrency.max(1) * u64::from(limit.max(1));
+                Bucket::per_second(per_second, per_second)
+            },
             init: super::init_duration(function),
             overhead: Sampler::uniform(beliefs.lambda_start_overhead_min, beliefs.lambda_start_overhead_max),
             ttl: (beliefs.lambda_idle_min, beliefs.lambda_idle_max),
@@ -117,7 +141,10 @@ impl Function {
     #[inline]
     pub fn invoke(&mut self, now: Nanos) -> Admission {
         if self.busy >= self.limit {
-            return Admission::Throttled;
+            return Admission::Throttled(self.limited_by);
+        }
+        if !self.requests.take(now) {
+            return Admission::Throttled(Limit::Requests);
         }
         if let Some(environment) = self.idle_provisioned.pop() {
             return self.reuse(environment);
@@ -128,7 +155,7 @@ impl Function {
             }
         }
         if !self.new_environments.take(now) {
-            return Admission::Throttled;
+            return Admission::Throttled(Limit::Scaling);
         }
         self.busy += 1;
         let environment = self.create(now, false);
@@ -181,7 +208,7 @@ impl Environment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::time::{HOUR, MINUTE};
+    use model::time::{HOUR, MILLISECOND, MINUTE};
 
     fn function(lambda: &Lambda, beliefs: &Parameters) -> Function {
         Function::new(lambda, beliefs, Stream::new(1, "environments"))
@@ -194,7 +221,7 @@ mod tests {
     fn environment(admission: Admission) -> Environment {
         match admission {
             Admission::Warm { environment, .. } | Admission::Cold { environment, .. } => environment,
-            Admission::Throttled => panic!("throttled"),
+            Admission::Throttled(limit) => panic!("throttled by {limit:?}"),
         }
     }
 
@@ -240,10 +267,10 @@ mod tests {
         let mut f =
             function(&Lambda { reserved_concurrency: Some(1), ..Lambda::default() }, &Parameters::default());
         assert!(matches!(f.invoke(0), Admission::Cold { .. }));
-        assert_eq!(f.invoke(0), Admission::Throttled);
+        assert_eq!(f.invoke(0), Admission::Throttled(Limit::Reserved));
         let beliefs = Parameters { lambda_account_concurrency: 3, ..Parameters::default() };
         let mut f = function(&Lambda::default(), &beliefs);
-        let admitted = (0..10).filter(|_| f.invoke(0) != Admission::Throttled).count();
+        let admitted = (0..10).filter(|_| f.invoke(0) != Admission::Throttled(Limit::Account)).count();
         assert_eq!(admitted, 3);
     }
 
@@ -251,9 +278,29 @@ mod tests {
     fn environments_are_added_at_a_thousand_per_ten_seconds() {
         let beliefs = Parameters { lambda_account_concurrency: 10_000, ..Parameters::default() };
         let mut f = function(&Lambda::default(), &beliefs);
-        let mut admitted_by = |now| (0..5_000).filter(|_| f.invoke(now) != Admission::Throttled).count();
+        let mut admitted_by =
+            |now| (0..5_000).filter(|_| f.invoke(now) != Admission::Throttled(Limit::Scaling)).count();
         assert_eq!(admitted_by(0), 1_000);
         assert_eq!(admitted_by(5 * SECOND), 500);
+    }
+
+    #[test]
+    fn ten_invocations_a_second_for_each_unit_of_concurrency() {
+        let mut f =
+            function(&Lambda { reserved_concurrency: Some(2), ..Lambda::default() }, &Parameters::default());
+        let admitted = (0..10_000_u64)
+            .filter(|ms| match f.invoke(ms * MILLISECOND) {
+                Admission::Warm { environment, .. } | Admission::Cold { environment, .. } => {
+                    f.release(ms * MILLISECOND, environment, false);
+                    true
+                }
+                Admission::Throttled(limit) => {
+                    assert_eq!(limit, Limit::Requests);
+                    false
+                }
+            })
+            .count();
+        assert!((200..=220).contains(&admitted), "{admitted} in ten seconds, a second of them at once");
     }
 
     #[test]

@@ -49,6 +49,7 @@ pub struct Mapping {
 struct Provisioned {
     loops_per_poller: u32,
     receives_per_second: u64,
+    bytes_per_second: u64,
     /// When the pollers together may call ReceiveMessage again.
     next_receive: Nanos,
 }
@@ -92,6 +93,7 @@ impl Mapping {
             provisioned: function.provisioned_pollers.map(|_| Provisioned {
                 loops_per_poller: per_poller as u32,
                 receives_per_second: beliefs.poller_receives_per_second.max(1),
+                bytes_per_second: beliefs.poller_bytes_per_second.max(1),
                 next_receive: 0,
             }),
         }
@@ -130,9 +132,23 @@ impl Mapping {
         None
     }
 
+    /// A receive brought so many bytes: above 1 MB a second and poller, the next one waits.
+    #[inline]
+    pub fn received(&mut self, bytes: u64) {
+        let pollers = u64::from(self.pollers());
+        if let Some(provisioned) = &mut self.provisioned {
+            let per_second = provisioned.bytes_per_second * pollers.max(1);
+            let interval = SECOND / (provisioned.receives_per_second * pollers.max(1)).max(1);
+            let transfer = (u128::from(bytes) * u128::from(SECOND) / u128::from(per_second)) as Nanos;
+            provisioned.next_receive += transfer.saturating_sub(interval);
+        }
+    }
+
     /// A loop found nothing and waits on its long poll.
     #[inline]
     pub fn park(&mut self, now: Nanos) {
+        // First those that have come back empty, so that the longest stays first.
+        self.settle(now);
         self.parked.push_back(now);
     }
 
@@ -148,7 +164,9 @@ impl Mapping {
     #[inline]
     pub fn finished(&mut self, failed: bool) -> bool {
         if failed && self.error_decrease > 0.0 {
-            let least = f64::from(self.quiet_floor.clamp(1, 2));
+            // Provisioned pollers are there whatever happens.
+            let least = if self.provisioned.is_some() { self.floor } else { self.quiet_floor.clamp(1, 2) };
+            let least = f64::from(least);
             self.limit = (self.limit * (1.0 - self.error_decrease)).max(least);
         }
         if f64::from(self.loops) > self.limit.ceil() {
@@ -264,6 +282,23 @@ mod tests {
     }
 
     #[test]
+    fn a_poller_moves_a_megabyte_a_second() {
+        let pollers = Some(ProvisionedPollers { min: 2, max: 2 });
+        let mut m = mapping(&Lambda { provisioned_pollers: pollers, ..Lambda::default() });
+        let (mut now, mut bytes) = (10 * SECOND, 0);
+        while now < 20 * SECOND {
+            match m.pace(now) {
+                None => {
+                    bytes += 500_000;
+                    m.received(500_000);
+                }
+                Some(later) => now = later,
+            }
+        }
+        assert!((20_000_000..=22_500_000).contains(&bytes), "{bytes} in ten seconds, one of them saved up");
+    }
+
+    #[test]
     fn throttling_and_idle_loops_stop_the_ramp() {
         let mut m = mapping(&Lambda::default());
         assert_eq!(m.tick(0, true, true).added, 0);
@@ -303,6 +338,10 @@ mod tests {
         time_to(&mut plain, 60);
         let ended = (0..200).filter(|_| !plain.finished(true)).count();
         assert_eq!((plain.loops(), ended), (2, 58));
+        let pollers = Some(ProvisionedPollers { min: 20, max: 40 });
+        let mut provisioned = mapping(&Lambda { provisioned_pollers: pollers, ..Lambda::default() });
+        assert!((0..200).all(|_| provisioned.finished(true)));
+        assert_eq!(provisioned.pollers(), 20, "the least is held, and billed");
         let mut partial = mapping(&Lambda { partial_batch_responses: true, ..Lambda::default() });
         time_to(&mut partial, 60);
         assert!((0..200).all(|_| partial.finished(true)));

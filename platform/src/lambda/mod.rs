@@ -5,5 +5,5 @@ mod function;
 mod mapping;
 
 pub use cold_start::{FirstInvoke, first_invoke, init_duration};
-pub use function::{Admission, Environment, Function};
+pub use function::{Admission, Environment, Function, Limit};
 pub use mapping::{Mapping, Tick};

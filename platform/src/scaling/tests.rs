@@ -8,7 +8,11 @@ fn step_policy(change: i32, cooldown: Nanos) -> ScalingPolicy {
 }
 
 fn scaling_of(adjustment: Adjustment, steps: Vec<Step>, cooldown: Nanos) -> StepScaling {
-    let alarm = Alarm {
+    StepScaling { alarm: alarm(), adjustment, steps, cooldown, min_adjustment: 0 }
+}
+
+fn alarm() -> Alarm {
+    Alarm {
         metric: AlarmMetric::VisibleMessages,
         statistic: Statistic::Average,
         comparison: Comparison::AtLeast,
@@ -17,8 +21,7 @@ fn scaling_of(adjustment: Adjustment, steps: Vec<Step>, cooldown: Nanos) -> Step
         evaluation_periods: 1,
         datapoints_to_alarm: 1,
         missing_data: MissingData::Missing,
-    };
-    StepScaling { alarm, adjustment, steps, cooldown, min_adjustment: 0 }
+    }
 }
 
 fn service(policies: Vec<ScalingPolicy>) -> AutoScaling {
@@ -81,6 +84,58 @@ fn a_larger_step_in_the_cooldown_adds_the_difference() {
     let policy = ScalingPolicy::Step(scaling_of(Adjustment::ChangeInCapacity, steps, 300 * SECOND));
     let mut scaling = service(vec![policy]);
     assert_eq!(play(&mut scaling, &[500.0, 500.0, 5_000.0], 600 * SECOND), [3, 3, 4]);
+}
+
+fn two_steps(adjustment: Adjustment, first: i32, second: i32) -> ScalingPolicy {
+    let steps = vec![
+        Step { lower: Some(0.0), upper: Some(1_000.0), change: first },
+        Step { lower: Some(1_000.0), upper: None, change: second },
+    ];
+    ScalingPolicy::Step(scaling_of(adjustment, steps, 300 * SECOND))
+}
+
+#[test]
+fn a_percentage_does_not_grow_with_its_own_tasks_during_the_cooldown() {
+    let mut scaling = service(vec![two_steps(Adjustment::PercentChangeInCapacity, 50, 80)]);
+    scaling.desired = 10;
+    assert_eq!(play(&mut scaling, &[500.0; 5], 10 * SECOND), [15, 15, 15, 15, 15]);
+}
+
+#[test]
+fn a_larger_exact_capacity_in_the_cooldown_is_reached_whole() {
+    let mut scaling = service(vec![two_steps(Adjustment::ExactCapacity, 10, 20)]);
+    assert_eq!(play(&mut scaling, &[500.0, 5_000.0], 10 * SECOND), [10, 20]);
+}
+
+#[test]
+fn a_step_scale_in_needs_no_tracking_policy_to_agree() {
+    let down = StepScaling {
+        alarm: Alarm { comparison: Comparison::AtMost, threshold: 5.0, ..alarm() },
+        steps: vec![Step { lower: None, upper: Some(0.0), change: -1 }],
+        ..scaling_of(Adjustment::ChangeInCapacity, Vec::new(), 0)
+    };
+    let mut scaling = service(vec![ScalingPolicy::Step(down), tracking(100.0, 0)]);
+    scaling.desired = 20;
+    assert_eq!(play(&mut scaling, &[0.0; 3], SECOND), [19, 18, 17]);
+}
+
+#[test]
+fn only_the_policy_that_won_cools_down() {
+    let mut scaling = service(vec![step_policy(5, 300 * SECOND), step_policy(7, 60 * SECOND)]);
+    let counts = play(&mut scaling, &[500.0; 3], SECOND);
+    assert_eq!(counts, [8, 13, 20], "+7 wins; then only +5 is free; then +7 again");
+}
+
+/// CPU has no data without tasks: an old point is not demand.
+#[test]
+fn zero_is_not_left_for_an_old_datapoint() {
+    let ecs =
+        Ecs { tasks: 0, min_tasks: 0, max_tasks: 9, scaling: vec![tracking(50.0, 0)], ..Ecs::default() };
+    let mut scaling = AutoScaling::new(&ecs, &Parameters::default());
+    let mut metrics = Metrics::default();
+    metrics.visible.publish(Datapoint::single(0, 2 * MINUTE, 12.0));
+    scaling.evaluate(10 * MINUTE, &metrics, 0);
+    assert_eq!(scaling.desired(), 0);
 }
 
 #[test]

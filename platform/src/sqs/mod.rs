@@ -101,6 +101,8 @@ pub struct Departure<P> {
     pub payload: P,
     /// Names it to holders of receipts; `None` if it was never received.
     pub message: Option<Message>,
+    /// How often it was received.
+    pub receive_count: u32,
     /// Where it went.
     pub to: Destination,
 }
@@ -237,19 +239,24 @@ impl<P: Copy> Queue<P> {
         self.len() == 0
     }
 
-    /// SentTimestamp of about the oldest message: the eldest of the shards' heads and of the longest in flight.
+    /// SentTimestamp of the oldest message that was received less than three times, as ApproximateAgeOfOldestMessage
+    /// counts. Walks what is or was in flight: for once a period, not once a message.
+    ///
+    /// Source: SQS developer guide, available CloudWatch metrics.
     #[must_use]
     pub fn oldest_sent_at(&self) -> Option<Nanos> {
-        let of_slot = |number: u32| {
-            let slot = &self.slots[number as usize];
-            matches!(slot.state, State::Visible | State::InFlight).then_some(slot.sent_at)
-        };
-        let heads = self.shards.iter().filter_map(|ring| match ring.front()? {
-            Waiting::Fresh { sent_at, .. } => Some(*sent_at),
-            Waiting::Again(number) => of_slot(*number),
+        let in_slots = self
+            .slots
+            .iter()
+            .filter(|slot| matches!(slot.state, State::Visible | State::InFlight) && slot.receive_count < 3)
+            .map(|slot| slot.sent_at);
+        let fresh = self.shards.iter().filter_map(|ring| {
+            ring.iter().find_map(|waiting| match waiting {
+                Waiting::Fresh { sent_at, .. } => Some(*sent_at),
+                Waiting::Again(_) => None,
+            })
         });
-        let held = self.timers.first().and_then(|deadline| of_slot(deadline.slot));
-        heads.chain(held).min()
+        in_slots.chain(fresh).min()
     }
 
     /// Sends a message with the queue's own delay.
@@ -396,7 +403,8 @@ impl<P: Copy> Queue<P> {
     fn first_receive(&mut self, now: Nanos, payload: P, sent_at: Nanos) -> Option<u32> {
         self.visible -= 1;
         if now - sent_at >= self.settings.attributes.retention {
-            self.departures.push(Departure { payload, message: None, to: Destination::Expired });
+            let to = Destination::Expired;
+            self.departures.push(Departure { payload, message: None, receive_count: 0, to });
             return None;
         }
         let number = self.allocate(sent_at, now, payload);
@@ -579,7 +587,7 @@ impl<P: Copy> Queue<P> {
     }
 
     /// Every message still in the queue: what it carries and how often it was received.
-    pub fn remaining(&self) -> impl Iterator<Item = (&P, u32)> {
+    pub fn remaining(&self) -> impl Iterator<Item = (&P, u32)> + '_ {
         let in_slots = self.slots.iter().filter_map(|slot| {
             let there = matches!(slot.state, State::Visible | State::InFlight | State::Delayed);
             there.then_some((&slot.payload, slot.receive_count))
@@ -594,7 +602,8 @@ impl<P: Copy> Queue<P> {
     fn depart(&mut self, number: u32, to: Destination) {
         let slot = &self.slots[number as usize];
         let message = Message { slot: number, life: slot.life };
-        self.departures.push(Departure { payload: slot.payload, message: Some(message), to });
+        let (payload, receive_count) = (slot.payload, slot.receive_count);
+        self.departures.push(Departure { payload, message: Some(message), receive_count, to });
         self.release(number);
     }
 

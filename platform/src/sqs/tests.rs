@@ -113,6 +113,22 @@ fn visibility_can_be_changed_both_ways() {
 }
 
 #[test]
+fn the_oldest_message_counts_in_flight_but_not_after_three_receives() {
+    let mut q = queue();
+    q.send(0, 1);
+    q.send(SECOND, 2);
+    for round in 0..3 {
+        assert_eq!(q.oldest_sent_at(), Some(0), "received {round} times");
+        let now = (round + 1) * MINUTE;
+        q.advance(now);
+        assert_eq!(receive(&mut q, now, 2).len(), 2);
+    }
+    assert_eq!(q.oldest_sent_at(), None);
+    q.send(4 * MINUTE, 3);
+    assert_eq!(q.oldest_sent_at(), Some(4 * MINUTE));
+}
+
+#[test]
 fn redrive_after_max_receive_count() {
     let mut s = settings();
     s.attributes.max_receive_count = Some(2);

@@ -26,6 +26,12 @@ pub(super) struct Control {
     /// Sampled for the minute that is ending.
     sampled: Sampled,
     sent_before: u64,
+    /// vCPU time that utilization was told for, per minute and per window.
+    cpu_published: f64,
+    cpu_sampled: f64,
+    sampled_to: Nanos,
+    /// Largest counts of the open window.
+    peaks: Counts,
     last_active: Nanos,
     /// SQS metrics come back only then.
     silent_until: Nanos,
@@ -53,6 +59,28 @@ struct Sampled {
     visible: f64,
     not_visible: f64,
     oldest_age_s: f64,
+}
+
+/// Counts of tasks and instances.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    running: u32,
+    pending: u32,
+    desired: u32,
+    stopping: u32,
+    instances: u32,
+}
+
+impl Counts {
+    fn largest(self, other: Self) -> Self {
+        Self {
+            running: self.running.max(other.running),
+            pending: self.pending.max(other.pending),
+            desired: self.desired.max(other.desired),
+            stopping: self.stopping.max(other.stopping),
+            instances: self.instances.max(other.instances),
+        }
+    }
 }
 
 impl Control {
@@ -86,10 +114,31 @@ impl Control {
             billing,
             sampled: Sampled::default(),
             sent_before: 0,
+            cpu_published: 0.0,
+            cpu_sampled: 0.0,
+            sampled_to: 0,
+            peaks: Counts::default(),
             last_active: 0,
             silent_until: 0,
             stream,
         }
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            running: self.service.running(),
+            pending: self.service.pending(),
+            desired: self.scaling.desired(),
+            stopping: self.service.stopping(),
+            instances: self.service.instances(),
+        }
+    }
+
+    /// Share of the CPU of the running tasks that `used` nanoseconds of one vCPU are over `span`, in percent.
+    fn utilization(&self, used: f64, span: Nanos) -> Option<f64> {
+        let tasks = self.service.running() + self.service.stopping();
+        let capacity = f64::from(tasks) * self.cpu_units as f64 / 1024.0 * span as f64;
+        (capacity > 0.0).then(|| (100.0 * used / capacity).clamp(0.0, 100.0))
     }
 
     pub(super) fn exited(&mut self, now: Nanos, task: TaskId) {
@@ -144,6 +193,7 @@ impl EcsStack {
             _ => unreachable!("unknown kind of event"),
         }
         self.obey(now);
+        self.control.peaks = self.control.peaks.largest(self.control.counts());
     }
 
     /// Does what the service asked for; stopping a task can make it ask for more.
@@ -230,15 +280,13 @@ impl EcsStack {
 
     /// CPU utilization of the minute that ends now; no datapoint when nothing runs.
     fn publish_ecs(&mut self, now: Nanos) {
-        let control = &mut self.control;
-        let running = control.service.running() + control.service.stopping();
-        if running > 0 {
-            let capacity_ns = f64::from(running) * control.cpu_units as f64 / 1024.0 * MINUTE as f64;
-            let percent = (100.0 * self.cpu_ns / capacity_ns).min(100.0);
-            let at = now + control.beliefs.ecs_metric_lag;
-            control.metrics.cpu.publish(Datapoint::single(now - MINUTE, at, percent));
+        self.cpu_use.settle(now);
+        let used = self.cpu_use.total - self.control.cpu_published;
+        self.control.cpu_published = self.cpu_use.total;
+        if let Some(percent) = self.control.utilization(used, MINUTE) {
+            let at = now + self.control.beliefs.ecs_metric_lag;
+            self.control.metrics.cpu.publish(Datapoint::single(now - MINUTE, at, percent));
         }
-        self.cpu_ns = 0.0;
     }
 
     fn evaluate(&mut self, now: Nanos) {
@@ -257,27 +305,36 @@ impl EcsStack {
     }
 
     pub(super) fn sample_control(&mut self, now: Nanos) {
+        self.cpu_use.settle(now);
         let control = &mut self.control;
+        let used = self.cpu_use.total - control.cpu_sampled;
+        let cpu = control.utilization(used, now - control.sampled_to);
+        (control.cpu_sampled, control.sampled_to) = (self.cpu_use.total, now);
         let billed = control.service.billed(now);
+        let counts = control.counts();
+        let peaks = control.peaks.largest(counts);
+        control.peaks = counts;
         let books = &mut self.world.books;
-        let service = &control.service;
-        books.sample(metric::RUNNING_TASKS, "Count", "Maximum", f64::from(service.running()));
-        books.sample(metric::PENDING_TASKS, "Count", "Maximum", f64::from(service.pending()));
-        books.sample(metric::DESIRED_TASKS, "Count", "Maximum", f64::from(control.scaling.desired()));
-        books.sample(metric::DRAINING_TASKS, "Count", "Maximum", f64::from(service.stopping()));
+        books.meters.sample(metric::RUNNING_TASKS, "Count", "Maximum", f64::from(peaks.running));
+        books.meters.sample(metric::PENDING_TASKS, "Count", "Maximum", f64::from(peaks.pending));
+        books.meters.sample(metric::DESIRED_TASKS, "Count", "Maximum", f64::from(peaks.desired));
+        books.meters.sample(metric::DRAINING_TASKS, "Count", "Maximum", f64::from(peaks.stopping));
+        if let Some(percent) = cpu {
+            books.meters.sample(metric::CPU, "Percent", "Average", percent);
+        }
         match control.billing {
             Billing::Tasks { vcpu, memory, variant } => {
                 let task_s = |scale: u64| {
                     (u128::from(billed.task_time) * u128::from(scale) / u128::from(SECOND)) as u64
                 };
-                books.meter(vcpu, variant, task_s(control.cpu_units));
-                books.meter(memory, variant, task_s(control.memory_mb));
+                books.meters.meter(vcpu, variant, task_s(control.cpu_units));
+                books.meters.meter(memory, variant, task_s(control.memory_mb));
             }
             Billing::Instances { variant } => {
-                books.sample(metric::INSTANCES, "Count", "Maximum", f64::from(service.instances()));
-                books.meter(Item::Ec2Instances, variant, billed.instance_time / SECOND);
+                books.meters.sample(metric::INSTANCES, "Count", "Maximum", f64::from(peaks.instances));
+                books.meters.meter(Item::Ec2Instances, variant, billed.instance_time / SECOND);
             }
         }
-        books.meter(Item::CloudwatchAlarms, "", control.scaling.alarms() * (now / SECOND));
+        books.meters.meter(Item::CloudwatchAlarms, "", control.scaling.alarms() * (now / SECOND));
     }
 }

@@ -168,7 +168,7 @@ fn lambda(s: &mut Stream) -> Platform {
 fn check_world(seed: u64) {
     let scenario = random_scenario(seed);
     let planned = Plan::new(&scenario).count() as u64;
-    let out = sim::simulate(&scenario, &Provenance::default(), Options { records: seed % 4 == 0 });
+    let out = sim::simulate(&scenario, &Provenance::default(), Options { records: seed.is_multiple_of(4) });
     for (index, (entry, stack)) in out.run.manifest.stacks.iter().zip(&out.run.stacks).enumerate() {
         let name = format!("seed {seed}, {}", entry.name);
         let ledger = entry.ledger;
@@ -182,7 +182,12 @@ fn check_world(seed: u64) {
             "{name}"
         );
         let records = &out.records[index];
-        assert_eq!(records.len() as u64, if seed % 4 == 0 { planned } else { 0 }, "{name}");
+        for metered in &stack.usage.metered {
+            let series =
+                stack.series(&metered.series_name()).map(|s| s.points.iter().map(|p| p.1).sum::<f64>());
+            assert_eq!(series, Some(metered.quantity as f64), "{name}: {:?}", metered.item);
+        }
+        assert_eq!(records.len() as u64, if seed.is_multiple_of(4) { planned } else { 0 }, "{name}");
         for record in records {
             check_order(record).unwrap_or_else(|error| panic!("{name}: {error}"));
         }

@@ -2,8 +2,9 @@
 
 use crate::worlds::{function, one_by_one, scenario, simulate, stack};
 use model::scenario::{
-    Adjustment, Alarm, AlarmMetric, Comparison, Distribution, Ecs, Lambda, MissingData, Parameters, Platform,
-    ProvisionedPollers, Queue, ScalingPolicy, Scenario, Stack, Statistic, Step, StepScaling, TargetTracking,
+    Adjustment, Alarm, AlarmMetric, Arrivals, Comparison, Distribution, Ecs, Lambda, MissingData, Parameters,
+    Platform, Poll, ProvisionedPollers, Queue, Rate, ScalingPolicy, Scenario, Stack, Statistic, Step,
+    StepScaling, TargetTracking, Worker,
 };
 use model::series::metric;
 use model::time::{HOUR, MINUTE, Nanos, SECOND};
@@ -78,6 +79,120 @@ fn provisioned_pollers_bound_the_throughput() {
     assert_eq!(ledger.done(), ledger.planned);
     let end_s = out.run.manifest.stacks[0].end / SECOND;
     assert_eq!(out.run.stacks[0].usage.quantity(Item::LambdaEventPollers, ""), 2 * end_s);
+}
+
+/// Nobody computes more than the CPU there is, however many messages are worked on at once.
+#[test]
+fn workers_use_no_more_cpu_than_they_have() {
+    let span_s = 600.0;
+    let ecs = |concurrency| {
+        let worker = Worker { concurrency, batch_size: 10, poll: Poll::SlotFree, ..Worker::default() };
+        Platform::Ecs(Ecs { cpu_units: 256, worker, ..Ecs::default() })
+    };
+    let lambda = |parallel_batch| {
+        Platform::Lambda(Lambda {
+            memory_mb: 256,
+            timeout: 15 * MINUTE,
+            parallel_batch,
+            maximum_concurrency: Some(2),
+            ..Lambda::default()
+        })
+    };
+    let lambda_vcpus = 2.0 * 256.0 / 1_769.0;
+    let cases = [
+        (ecs(1), 0.25),
+        (ecs(10), 0.25),
+        (ecs(50), 0.25),
+        (lambda(false), lambda_vcpus),
+        (lambda(true), lambda_vcpus),
+    ];
+    for share in [0.1, 0.5, 1.0] {
+        for (platform, vcpus) in cases.clone() {
+            let mut world =
+                scenario(40.0, 10 * MINUTE, Distribution::Constant(SECOND), vec![stack("one", platform)]);
+            world.message.cpu_share = share;
+            world.drain_max = 0;
+            let out = simulate(&world);
+            let done = out.run.manifest.stacks[0].ledger.done() as f64;
+            let (used, there) = (done * share, vcpus * span_s);
+            assert!(used <= 1.02 * there, "share {share}: {used:.0} of {there:.0} CPU seconds");
+            assert!(done > 0.0, "share {share}: something is done");
+        }
+    }
+}
+
+/// A task that computes without a pause shows it, even if each message takes minutes: target tracking sees it.
+#[test]
+fn cpu_utilization_is_that_of_the_minute() {
+    let Platform::Ecs(ecs) = one_by_one(1) else { unreachable!() };
+    let policy = ScalingPolicy::TargetTracking(TargetTracking {
+        metric: AlarmMetric::CpuUtilization,
+        target: 60.0,
+        scale_out_cooldown: MINUTE,
+        scale_in_cooldown: 5 * MINUTE,
+        disable_scale_in: false,
+    });
+    let ecs = Ecs { cpu_units: 1024, memory_mb: 2048, max_tasks: 20, scaling: vec![policy], ..ecs };
+    let stacks = vec![stack("ecs", Platform::Ecs(ecs))];
+    let mut world = scenario(1.0 / 60.0, 2 * HOUR, Distribution::Constant(6 * MINUTE), stacks);
+    world.message.cpu_share = 1.0;
+    let out = simulate(&world);
+    assert!(
+        largest(&out, metric::RUNNING_TASKS) >= 6.0,
+        "one message a minute of six minutes needs six tasks"
+    );
+    let cpu = out.run.stacks[0].series(metric::CPU).unwrap();
+    let early: Vec<f64> =
+        cpu.points.iter().filter(|p| p.0 >= 4 * MINUTE && p.0 < 6 * MINUTE).map(|p| p.1).collect();
+    let mean = early.iter().sum::<f64>() / early.len() as f64;
+    assert!(mean > 95.0, "{mean:.1} %: {early:?}");
+}
+
+/// Source: Lambda API reference: a batch is closed at 6 MB.
+#[test]
+fn a_batch_holds_at_most_six_megabytes() {
+    let lambda =
+        Lambda { batch_size: 1_000, batching_window: SECOND, timeout: 15 * MINUTE, ..Lambda::default() };
+    let stacks = vec![stack("lambda", Platform::Lambda(lambda))];
+    let mut world = scenario(100.0, 20 * SECOND, Distribution::Constant(SECOND / 1_000), stacks);
+    world.message.body_bytes = (200_000, 200_000);
+    let out = simulate(&world);
+    let invocations = out.run.stacks[0].usage.quantity(Item::LambdaRequests, "");
+    let most = out.run.manifest.planned * 200_500 / (6 * 1024 * 1024);
+    assert!(invocations >= most, "{invocations} invocations for at least {most} payloads");
+}
+
+/// What happens at the very end of a run is in its series and its bill.
+#[test]
+fn series_and_usage_add_up_to_the_ledger() {
+    let Platform::Ecs(ecs) = one_by_one(1) else { unreachable!() };
+    let beliefs = Parameters { sqs_delete_median: 0, sqs_delete_p99: 0, ..Parameters::default() };
+    let beliefs = Parameters { sqs_receive_median: 0, sqs_receive_p99: 0, ..beliefs };
+    let stacks = vec![
+        stack("ecs", Platform::Ecs(ecs)),
+        stack("lambda", Platform::Lambda(Lambda { timeout: MINUTE, ..function() })),
+    ];
+    // Work of 1 s at full seconds: the last message is done on the edge of a window.
+    let mut world = scenario(1.0, 5 * SECOND, Distribution::Constant(SECOND), stacks);
+    world.phases[0].arrivals = Arrivals::Even(Rate::Constant(1.0));
+    world.parameters = beliefs;
+    world.stacks.iter_mut().for_each(|stack| stack.log_bytes_per_message = 200);
+    let out = simulate(&world);
+    for (entry, stack) in out.run.manifest.stacks.iter().zip(&out.run.stacks) {
+        let sum = |name: &str| stack.series(name).unwrap().points.iter().map(|p| p.1).sum::<f64>();
+        assert_eq!(sum(metric::COMPLETED), entry.ledger.planned as f64, "{}", entry.name);
+        assert_eq!(sum(metric::DELETED), entry.ledger.planned as f64, "{}", entry.name);
+        assert_eq!(stack.usage.quantity(Item::SqsRequests, "delete"), entry.ledger.planned, "{}", entry.name);
+        for metered in &stack.usage.metered {
+            assert_eq!(
+                sum(&metered.series_name()),
+                metered.quantity as f64,
+                "{} {:?}",
+                entry.name,
+                metered.item
+            );
+        }
+    }
 }
 
 /// One task's 20 s long polls make three empty receives a minute.

@@ -1,5 +1,7 @@
 //! Whole stacks against queueing theory, conservation, determinism and the published ramps.
 
+#![allow(clippy::unwrap_used)]
+
 mod conservation;
 mod laws;
 mod theory;
