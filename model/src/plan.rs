@@ -10,7 +10,7 @@ use crate::scenario::{Arrivals, Batches, Message, Phase, Rate, Scenario, TraceIn
 use crate::time::{Nanos, SECOND, from_seconds, seconds};
 
 /// One planned message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Arrival {
     /// Position in the plan, from 0.
     pub seq: u64,
@@ -139,23 +139,32 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The next message, written in place; false at the end of the plan.
+    ///
+    /// For loops that read millions: an `Option<Arrival>` by value is copied in wider pieces than it was written
+    /// in, and the processor waits for each.
+    #[inline]
+    pub fn next_into(&mut self, arrival: &mut Arrival) -> bool {
+        let Some(at) = self.next_instant() else { return false };
+        arrival.at = at;
+        arrival.seq = self.next_seq;
+        self.next_seq += 1;
+        arrival.stream = 0;
+        arrival.group = self.streams.groups.between(0, self.last_group) as u32;
+        arrival.bytes = self.streams.sizes.between(self.body_bytes.0, self.body_bytes.1) as u32;
+        arrival.work = self.work.draw(&mut self.streams.work);
+        arrival.failures = if self.failure > 0.0 { self.failures() } else { 0 };
+        true
+    }
+}
+
 impl Iterator for Plan {
     type Item = Arrival;
 
-    #[inline]
     fn next(&mut self) -> Option<Arrival> {
-        let at = self.next_instant()?;
-        let seq = self.next_seq;
-        self.next_seq += 1;
-        Some(Arrival {
-            seq,
-            at,
-            stream: 0,
-            group: self.streams.groups.between(0, self.last_group) as u32,
-            bytes: self.streams.sizes.between(self.body_bytes.0, self.body_bytes.1) as u32,
-            work: self.work.draw(&mut self.streams.work),
-            failures: if self.failure > 0.0 { self.failures() } else { 0 },
-        })
+        let mut arrival = Arrival::default();
+        self.next_into(&mut arrival).then_some(arrival)
     }
 }
 
@@ -223,11 +232,17 @@ struct Segment {
     length_s: f64,
     from: f64,
     to: f64,
+    /// Seconds per message at the start.
+    gap_s: f64,
     /// Integral of the rate up to its start.
     before: f64,
 }
 
 impl Segment {
+    fn new(start_s: f64, length_s: f64, (from, to): (f64, f64), before: f64) -> Self {
+        Self { start_s, length_s, from, to, gap_s: 1.0 / from, before }
+    }
+
     fn mass(&self) -> f64 {
         (self.from + self.to) / 2.0 * self.length_s
     }
@@ -235,7 +250,7 @@ impl Segment {
     /// The instant, in seconds of the phase, at which the integral within the segment reaches `mass`.
     fn invert(&self, mass: f64) -> f64 {
         if self.from == self.to {
-            return self.start_s + mass / self.from;
+            return self.start_s + mass * self.gap_s;
         }
         let slope = (self.to - self.from) / self.length_s;
         let root = libm::sqrt((self.from * self.from + 2.0 * slope * mass).max(0.0));
@@ -249,7 +264,7 @@ const PIECES_PER_PERIOD: f64 = 1024.0;
 
 impl Rated {
     fn new(rate: Rate, poisson: bool, duration: Nanos) -> Self {
-        let segment = Segment { start_s: 0.0, length_s: 0.0, from: 0.0, to: 0.0, before: 0.0 };
+        let segment = Segment::new(0.0, 0.0, (0.0, 0.0), 0.0);
         let mut rated = Self { rate, poisson, duration, target: 0.0, first: true, segment };
         rated.segment = rated.segment_at(0.0, 0.0);
         rated
@@ -259,8 +274,8 @@ impl Rated {
         let end_s = seconds(self.duration);
         let whole = end_s - start_s;
         match self.rate {
-            Rate::Constant(rate) => Segment { start_s, length_s: whole, from: rate, to: rate, before },
-            Rate::Ramp { from, to } => Segment { start_s, length_s: whole, from, to, before },
+            Rate::Constant(rate) => Segment::new(start_s, whole, (rate, rate), before),
+            Rate::Ramp { from, to } => Segment::new(start_s, whole, (from, to), before),
             Rate::Sine { mean, amplitude, period } => {
                 let period_s = seconds(period);
                 let length_s = (period_s / PIECES_PER_PERIOD).min(whole);
@@ -269,7 +284,7 @@ impl Rated {
                     let angle = (turns - libm::floor(turns)) * std::f64::consts::TAU;
                     (mean + amplitude * libm::sin(angle)).max(0.0)
                 };
-                Segment { start_s, length_s, from: at(start_s), to: at(start_s + length_s), before }
+                Segment::new(start_s, length_s, (at(start_s), at(start_s + length_s)), before)
             }
         }
     }

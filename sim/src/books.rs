@@ -29,7 +29,20 @@ pub(crate) struct Load {
     holders: u8,
 }
 
+/// What closing a message's account needs.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    seq: u32,
+    window: u32,
+    completions: u8,
+}
+
 impl Load {
+    #[inline(always)]
+    fn end(&self) -> End {
+        End { seq: self.seq, window: self.window, completions: self.completions }
+    }
+
     /// Whether the attempt with this receive count fails.
     #[inline]
     pub(crate) fn fails(&self, receive_count: u32) -> bool {
@@ -129,13 +142,30 @@ impl Books {
     }
 
     /// Plans a message and counts the request that sends it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn sent(&mut self, arrival: &Arrival) -> Load {
         self.hash.add(arrival);
         self.ledger.planned += 1;
         self.counters.sent += 1;
         let window = self.recorder.planned(arrival.at);
         self.count_send(arrival.at, u64::from(arrival.bytes));
+        if self.records.is_some() {
+            self.record_sent(arrival);
+        }
+        Load {
+            seq: arrival.seq as u32,
+            at: arrival.at,
+            work: arrival.work,
+            bytes: arrival.bytes,
+            window,
+            failures: arrival.failures,
+            completions: 0,
+            holders: 0,
+        }
+    }
+
+    #[cold]
+    fn record_sent(&mut self, arrival: &Arrival) {
         if let Some(records) = &mut self.records {
             records.push(MessageRecord {
                 seq: arrival.seq,
@@ -150,16 +180,6 @@ impl Books {
                 cold_start: false,
                 outcome: Outcome::InFlight,
             });
-        }
-        Load {
-            seq: arrival.seq as u32,
-            at: arrival.at,
-            work: arrival.work,
-            bytes: arrival.bytes,
-            window,
-            failures: arrival.failures,
-            completions: 0,
-            holders: 0,
         }
     }
 
@@ -204,13 +224,18 @@ impl Books {
     /// An attempt succeeded, and its message is deleted; the delete is answered at `deleted_at`.
     #[inline]
     pub(crate) fn finished(&mut self, queue: &mut Queue<Load>, attempt: &Attempt, deleted_at: Nanos) {
+        // Only what is needed is read back: a copy of the whole would wait for the small stores just made.
         let seen = queue.delete_after(attempt.receipt, |load| {
             self.account(load, attempt, Some(deleted_at));
-            *load
+            (load.end(), (load.holders > 0).then_some(*load))
         });
         self.counters.deleted += 1;
         match seen {
-            Some((load, Deleted::Gone(()))) => {
+            Some(((end, None), Deleted::Gone(()))) => {
+                let outcome = if end.completions == 1 { Outcome::Completed } else { Outcome::CompletedMore };
+                self.close(end, attempt.receive_count, outcome);
+            }
+            Some(((_, Some(load)), Deleted::Gone(()))) => {
                 self.settle(Some(attempt.receipt.message()), load, attempt.receive_count, None);
             }
             Some(_) => {}
@@ -309,7 +334,7 @@ impl Books {
             (1, _) => Outcome::Completed,
             _ => Outcome::CompletedMore,
         };
-        self.close(&load, receive_count, outcome);
+        self.close(load.end(), receive_count, outcome);
     }
 
     fn release_lingering(&mut self, message: sqs::Message) {
@@ -320,7 +345,7 @@ impl Books {
     }
 
     #[inline]
-    fn close(&mut self, load: &Load, receive_count: u32, outcome: Outcome) {
+    fn close(&mut self, load: End, receive_count: u32, outcome: Outcome) {
         self.ledger.count(outcome);
         if load.completions == 0 {
             self.recorder.settled(load.window);
@@ -384,7 +409,7 @@ impl Books {
                 (1, _) => Outcome::Completed,
                 _ => Outcome::CompletedMore,
             };
-            self.close(&load, receive_count, outcome);
+            self.close(load.end(), receive_count, outcome);
         }
         Closed {
             ledger: self.ledger,

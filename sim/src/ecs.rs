@@ -53,6 +53,13 @@ struct Slot {
     cpu_rate: f64,
 }
 
+/// A message that a batch delete will end.
+#[derive(Clone, Copy, Debug)]
+struct Done {
+    attempt: Attempt,
+    fails: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
     /// Not started yet.
@@ -71,7 +78,7 @@ struct Task {
     /// Received and not begun.
     buffer: VecDeque<Entry>,
     /// Finished and waiting for the batch to be deleted: with when they finished.
-    done: Vec<(Attempt, bool)>,
+    done: Vec<Done>,
     /// As many as were ever busy at once.
     slots: Vec<Slot>,
     free_slots: Vec<u32>,
@@ -317,21 +324,25 @@ impl EcsStack {
         let state = &mut self.tasks[task as usize];
         let Some(slot) = state.slots.get_mut(index).filter(|slot| slot.token == due.token) else { return };
         let Some(entry) = slot.entry.take() else { return };
-        let attempt = attempt_of(&entry, slot, task);
+        let (started_at, finished_at, cpu_rate) = (slot.started_at, slot.finished_at, slot.cpu_rate);
         slot.token = Token::default();
         state.free_slots.push(index as u32);
         state.busy -= 1;
         self.busy -= 1;
-        if slot.cpu_rate > 0.0 {
-            self.cpu_use.change(now, -slot.cpu_rate, self.busy);
+        if cpu_rate > 0.0 {
+            self.cpu_use.change(now, -cpu_rate, self.busy);
         }
         let World { queue, books, .. } = &mut self.world;
         if self.worker.delete == Delete::Batch {
-            state.done.push((attempt, entry.fails));
+            // Built in its place: copied from the stack it would be waited for.
+            state.done.push(Done {
+                attempt: attempt_of(&entry, started_at, finished_at, task),
+                fails: entry.fails,
+            });
         } else if entry.fails {
-            books.abandoned(queue, attempt.receipt);
+            books.abandoned(queue, entry.receipt);
         } else {
-            books.finished(queue, &attempt, now);
+            books.finished(queue, &attempt_of(&entry, started_at, finished_at, task), now);
             books.requests.delete += 1;
         }
         self.go_on(now, task);
@@ -373,11 +384,11 @@ impl EcsStack {
 
     /// DeleteMessageBatch for what the batch has finished; returns when it is answered.
     fn delete_batch(&mut self, now: Nanos, task: TaskId) -> Nanos {
-        let done = std::mem::take(&mut self.tasks[task as usize].done);
+        let mut done = std::mem::take(&mut self.tasks[task as usize].done);
         let answered = now + self.delete_latency.draw(&mut self.stream);
         let World { queue, books, .. } = &mut self.world;
         let mut deleted = false;
-        for (attempt, fails) in &done {
+        for Done { attempt, fails } in &done {
             if *fails {
                 books.abandoned(queue, attempt.receipt);
                 continue;
@@ -385,6 +396,8 @@ impl EcsStack {
             deleted = true;
             books.finished(queue, attempt, answered);
         }
+        done.clear();
+        self.tasks[task as usize].done = done;
         // A received batch holds at most ten messages: one call.
         books.requests.delete += u64::from(deleted);
         answered
@@ -427,12 +440,12 @@ impl EcsStack {
             let Some(entry) = slot.entry.take() else { continue };
             self.cpu_use.change(now, -slot.cpu_rate, self.busy);
             if slot.finished_at <= now && !entry.fails {
-                books.completed(queue, &attempt_of(&entry, slot, task));
+                books.completed(queue, &attempt_of(&entry, slot.started_at, slot.finished_at, task));
             } else {
                 books.abandoned(queue, entry.receipt);
             }
         }
-        for (attempt, fails) in state.done.drain(..) {
+        for Done { attempt, fails } in state.done.drain(..) {
             if fails {
                 books.abandoned(queue, attempt.receipt);
             } else {
@@ -488,13 +501,13 @@ fn entry_of(load: &Load, received: Received, received_at: Nanos) -> Entry {
     }
 }
 
-#[inline]
-fn attempt_of(entry: &Entry, slot: &Slot, task: TaskId) -> Attempt {
+#[inline(always)]
+fn attempt_of(entry: &Entry, started_at: Nanos, finished_at: Nanos, task: TaskId) -> Attempt {
     Attempt {
         receipt: entry.receipt,
         received_at: entry.received_at,
-        started_at: slot.started_at,
-        finished_at: slot.finished_at,
+        started_at,
+        finished_at,
         receive_count: entry.receive_count,
         worker: task,
         cold_start: false,
@@ -505,6 +518,24 @@ impl Consumer for EcsStack {
     #[inline]
     fn world(&mut self) -> &mut World {
         &mut self.world
+    }
+
+    #[inline(always)]
+    fn deliver(&mut self, now: Nanos, load: Load) -> bool {
+        if !self.world.queue.hands_over() {
+            return false;
+        }
+        let Some(task) = self.unpark_first(now) else { return false };
+        let World { queue, books, .. } = &mut self.world;
+        let buffer = &mut self.tasks[task as usize].buffer;
+        queue.send_to_waiting(now, load, self.visibility_timeout, |received, load| {
+            Books::held(load);
+            buffer.push_back(entry_of(load, received, now));
+        });
+        books.received(1, u64::from(load.bytes));
+        books.counters.not_visible_max = books.counters.not_visible_max.max(queue.in_flight());
+        self.received(now, task, 1);
+        true
     }
 
     #[inline]

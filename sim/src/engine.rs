@@ -2,7 +2,7 @@
 
 use crate::books::{Books, Load};
 use crate::events::{Due, Events};
-use model::plan::Plan;
+use model::plan::{Arrival, Plan};
 use model::time::Nanos;
 use platform::sqs::Queue;
 
@@ -17,6 +17,9 @@ pub(crate) struct World {
 pub(crate) trait Consumer {
     /// The queue, the events and the accounts.
     fn world(&mut self) -> &mut World;
+    /// Hands a message that is just being sent to a long poll that waits; false if there is none, or others are
+    /// before it.
+    fn deliver(&mut self, now: Nanos, load: Load) -> bool;
     /// Messages may have become visible.
     fn visible(&mut self, now: Nanos);
     /// An event that this consumer scheduled.
@@ -39,15 +42,16 @@ pub(crate) struct Bounds {
 /// Plays the plan against the consumer and returns the instant at which it ended.
 pub(crate) fn play<C: Consumer>(plan: Plan, consumer: &mut C, bounds: Bounds) -> Nanos {
     let mut plan = plan;
-    let mut arrival = plan.next();
+    let mut arrival = Arrival::default();
+    let mut more = plan.next_into(&mut arrival);
     let mut previous = 0;
     loop {
         let world = consumer.world();
-        let arrival_at = arrival.as_ref().map_or(Nanos::MAX, |arrival| arrival.at);
+        let arrival_at = if more { arrival.at } else { Nanos::MAX };
         let timer_at = world.queue.next_timer();
         let event_at = world.events.next_at();
         let now = arrival_at.min(timer_at).min(event_at);
-        if now >= bounds.load_end && arrival.is_none() {
+        if now >= bounds.load_end && !more {
             let drained = world.queue.is_empty() && consumer.idle();
             if drained || now > bounds.deadline {
                 let end = if drained { previous.max(bounds.load_end) } else { bounds.deadline };
@@ -62,12 +66,16 @@ pub(crate) fn play<C: Consumer>(plan: Plan, consumer: &mut C, bounds: Bounds) ->
             close_windows(consumer, now);
         }
         let world = consumer.world();
-        if let Some(next) = arrival.as_ref().filter(|_| arrival_at == now) {
-            let load = world.books.sent(next);
-            world.queue.send(now, load);
-            world.books.counters.visible_max = world.books.counters.visible_max.max(world.queue.visible());
-            arrival = plan.next();
-            consumer.visible(now);
+        if more && arrival_at == now {
+            let load = world.books.sent(&arrival);
+            if !consumer.deliver(now, load) {
+                let world = consumer.world();
+                world.queue.send(now, load);
+                world.books.counters.visible_max =
+                    world.books.counters.visible_max.max(world.queue.visible());
+                consumer.visible(now);
+            }
+            more = plan.next_into(&mut arrival);
         } else if timer_at == now {
             if world.queue.advance(now) {
                 world.books.counters.visible_max =

@@ -2,7 +2,7 @@
 
 mod meter;
 
-use crate::books::{Attempt, Books};
+use crate::books::{Attempt, Books, Load};
 use crate::cpu::CpuShare;
 use crate::engine::{Consumer, World};
 use crate::events::Due;
@@ -12,7 +12,7 @@ use model::run::{Activity, ActivityKind};
 use model::scenario::{Lambda, Message, Parameters, Stack};
 use model::time::{MILLISECOND, MINUTE, Nanos, SECOND};
 use platform::lambda::{Admission, Environment, Function, Limit, Mapping};
-use platform::sqs::{Polling, Receipt};
+use platform::sqs::{Polling, Receipt, Received};
 use std::collections::VecDeque;
 
 /// Kinds of event; the id of the first three is a batch's number.
@@ -249,16 +249,7 @@ impl LambdaStack {
             Books::held(load);
             bytes += u64::from(load.bytes);
             batch.drop_at = batch.drop_at.min(received.visible_at);
-            batch.entries.push(Entry {
-                receipt: received.receipt,
-                receive_count: received.receive_count,
-                fails: load.fails(received.receive_count),
-                work: load.work,
-                received_at: now,
-                started_at: now,
-                finished_at: now,
-                outcome: Fate::Untouched,
-            });
+            batch.entries.push(entry_of(received, load, now));
         });
         let Ok(count @ 1..) = polled else { return false };
         batch.bytes += bytes + u64::from(count) * self.payload.per_record;
@@ -506,10 +497,50 @@ impl LambdaStack {
     }
 }
 
+#[inline(always)]
+fn entry_of(received: Received, load: &Load, now: Nanos) -> Entry {
+    Entry {
+        receipt: received.receipt,
+        receive_count: received.receive_count,
+        fails: load.fails(received.receive_count),
+        work: load.work,
+        received_at: now,
+        started_at: now,
+        finished_at: now,
+        outcome: Fate::Untouched,
+    }
+}
+
 impl Consumer for LambdaStack {
     #[inline]
     fn world(&mut self) -> &mut World {
         &mut self.world
+    }
+
+    #[inline(always)]
+    fn deliver(&mut self, now: Nanos, load: Load) -> bool {
+        let free = self.world.queue.hands_over() && self.collecting.is_empty();
+        if !free || !self.mapping.wake(now) {
+            return false;
+        }
+        if !self.may_receive(now) {
+            self.paced += 1;
+            return false;
+        }
+        let number = self.allocate(now);
+        let batch = &mut self.batches[number as usize];
+        let World { queue, books, .. } = &mut self.world;
+        queue.send_to_waiting(now, load, self.visibility_timeout, |received, load| {
+            Books::held(load);
+            batch.drop_at = received.visible_at;
+            batch.bytes = u64::from(load.bytes) + self.payload.per_record;
+            batch.entries.push(entry_of(received, load, now));
+        });
+        books.received(1, u64::from(load.bytes));
+        books.counters.not_visible_max = books.counters.not_visible_max.max(queue.in_flight());
+        self.mapping.received(u64::from(load.bytes));
+        self.fill_or_invoke(now, number);
+        true
     }
 
     #[inline]

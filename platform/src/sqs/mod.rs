@@ -260,13 +260,13 @@ impl<P: Copy> Queue<P> {
     }
 
     /// Sends a message with the queue's own delay.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, now: Nanos, payload: P) {
         self.send_delayed(now, payload, self.settings.attributes.delay);
     }
 
     /// Sends a message that stays invisible for `delay`.
-    #[inline]
+    #[inline(always)]
     pub fn send_delayed(&mut self, now: Nanos, payload: P, delay: Nanos) {
         if delay == 0 {
             return self.show(Waiting::Fresh { payload, sent_at: now }, false);
@@ -280,7 +280,7 @@ impl<P: Copy> Queue<P> {
         self.next_timer = self.next_timer.min(visible_at);
     }
 
-    #[inline]
+    #[inline(always)]
     fn allocate(&mut self, sent_at: Nanos, visible_at: Nanos, payload: P) -> u32 {
         if let Some(number) = self.free.pop() {
             let slot = &mut self.slots[number as usize];
@@ -304,7 +304,7 @@ impl<P: Copy> Queue<P> {
     }
 
     /// Puts a message where receives can find it.
-    #[inline]
+    #[inline(always)]
     fn show(&mut self, message: Waiting<P>, in_front: bool) {
         let shard = self.stream.between(0, u64::from(self.settings.shards) - 1) as usize;
         if in_front {
@@ -361,6 +361,54 @@ impl<P: Copy> Queue<P> {
         Ok(count)
     }
 
+    /// Whether a long poll that waits would have a message sent now at once: nothing is before it, it is not
+    /// delayed, and there is room in flight.
+    #[inline]
+    #[must_use]
+    pub fn hands_over(&self) -> bool {
+        self.visible == 0
+            && self.settings.attributes.delay == 0
+            && self.in_flight < self.settings.in_flight_limit
+    }
+
+    /// Sends a message to a long poll that waits: what [`Queue::send`] and a receive do, without putting the message
+    /// down in between. Only where [`Queue::hands_over`] holds.
+    #[inline(always)]
+    pub fn send_to_waiting(
+        &mut self,
+        now: Nanos,
+        payload: P,
+        visibility_timeout: Nanos,
+        each: impl FnOnce(Received, &mut P),
+    ) {
+        debug_assert!(self.hands_over(), "other messages come first");
+        let number = self.allocate(now, now, payload);
+        let slot = &mut self.slots[number as usize];
+        (slot.receive_count, slot.first_received_at) = (1, now);
+        let received = self.receive_until(number, now + visibility_timeout);
+        each(received, &mut self.slots[number as usize].payload);
+    }
+
+    /// Marks a message as received until `visible_at`.
+    #[inline(always)]
+    fn receive_until(&mut self, number: u32, visible_at: Nanos) -> Received {
+        let slot = &mut self.slots[number as usize];
+        slot.state = State::InFlight;
+        slot.visible_at = visible_at;
+        let (life, receive) = (slot.life, slot.receive_count);
+        let received = Received {
+            receipt: Receipt { slot: number, life, receive },
+            receive_count: receive,
+            sent_at: slot.sent_at,
+            first_received_at: slot.first_received_at,
+            visible_at,
+        };
+        self.in_flight += 1;
+        self.timers.push(Deadline { at: visible_at, slot: number, life });
+        self.next_timer = self.next_timer.min(visible_at);
+        received
+    }
+
     /// A random subset of the servers, as bits.
     fn short_poll_subset(&mut self) -> u64 {
         let mut subset = 0_u64;
@@ -381,21 +429,7 @@ impl<P: Copy> Queue<P> {
             Waiting::Fresh { payload, sent_at } => self.first_receive(now, payload, sent_at)?,
             Waiting::Again(number) => self.receive_again(now, number)?,
         };
-        let slot = &mut self.slots[number as usize];
-        slot.state = State::InFlight;
-        slot.visible_at = now + visibility_timeout;
-        let (life, receive) = (slot.life, slot.receive_count);
-        let received = Received {
-            receipt: Receipt { slot: number, life, receive },
-            receive_count: receive,
-            sent_at: slot.sent_at,
-            first_received_at: slot.first_received_at,
-            visible_at: slot.visible_at,
-        };
-        self.in_flight += 1;
-        self.timers.push(Deadline { at: received.visible_at, slot: number, life });
-        self.next_timer = self.next_timer.min(received.visible_at);
-        Some(received)
+        Some(self.receive_until(number, now + visibility_timeout))
     }
 
     /// Gives a message its slot; `None` if it has expired.

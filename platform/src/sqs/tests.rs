@@ -55,6 +55,23 @@ fn a_long_poll_finds_every_message_and_a_trickle_gives_batches_of_one() {
 }
 
 #[test]
+fn a_waiting_long_poll_has_a_message_at_once() {
+    let mut q = queue();
+    let mut got = None;
+    assert!(q.hands_over());
+    q.send_to_waiting(5, 7, 30 * SECOND, |received, payload| got = Some((received, *payload)));
+    let (received, payload) = got.unwrap();
+    assert_eq!((received.sent_at, received.first_received_at, received.receive_count, payload), (5, 5, 1, 7));
+    assert_eq!((q.visible(), q.in_flight(), q.next_timer()), (0, 1, 5 + 30 * SECOND));
+    assert_eq!(q.delete(received.receipt), Deleted::Gone(7));
+    q.send(6, 8);
+    assert!(!q.hands_over(), "not past one that is waiting");
+    let mut delayed = settings();
+    delayed.attributes.delay = SECOND;
+    assert!(!queue_with(delayed).hands_over());
+}
+
+#[test]
 fn a_short_poll_samples_a_subset() {
     let (mut empty, mut full) = (0, 0);
     for seed in 0..200 {
