@@ -17,17 +17,8 @@ use model::series::metric;
 /// # Errors
 /// When the chart cannot be drawn.
 pub(crate) fn figure(subject: &Subject) -> Result<Figure> {
-    let mut figure = Figure {
-        id: "backlog",
-        title: "Backlog over time",
-        short: "Backlog",
-        take: "The run has no backlog series.".into(),
-        caption: String::new(),
-        legend: Vec::new(),
-        plots: Vec::new(),
-        table: None,
-        notes: Vec::new(),
-    };
+    let mut figure =
+        Figure::without_data("backlog", "Backlog over time", "Backlog", "The run has no backlog series.");
     let Some(timeline) = subject.timeline else { return Ok(figure) };
     let views = subject.views().iter().enumerate();
     let lines: Vec<(usize, Vec<Option<f64>>)> =

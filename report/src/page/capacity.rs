@@ -25,17 +25,8 @@ const MOST_RULES: usize = 40;
 /// # Errors
 /// When a chart cannot be drawn.
 pub(crate) fn figure(subject: &Subject) -> Result<Figure> {
-    let mut figure = Figure {
-        id: "capacity",
-        title: "Capacity over time",
-        short: "Capacity",
-        take: "The run has no capacity series.".into(),
-        caption: String::new(),
-        legend: Vec::new(),
-        plots: Vec::new(),
-        table: None,
-        notes: Vec::new(),
-    };
+    let mut figure =
+        Figure::without_data("capacity", "Capacity over time", "Capacity", "The run has no capacity series.");
     let Some(timeline) = subject.timeline else { return Ok(figure) };
     for (stack, view) in subject.views().iter().enumerate() {
         let lines = lines(view, stack, &timeline);

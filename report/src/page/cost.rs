@@ -23,17 +23,10 @@ use model::usage::{Item, Metered};
 /// When the chart cannot be drawn.
 pub(crate) fn figure(subject: &Subject) -> Result<Figure> {
     let manifest = &subject.judgement.first().manifest;
-    let mut figure = Figure {
-        id: "cost",
-        title: "Cost over time",
-        short: "Cost",
-        take: take(subject),
-        caption: "US dollars since the start of the run".into(),
-        legend: Vec::new(),
-        plots: Vec::new(),
-        table: table(subject),
-        notes: cost_notes(subject.views()).into_iter().map(|note| format!("{note}.")).collect(),
-    };
+    let mut figure = Figure::without_data("cost", "Cost over time", "Cost", take(subject));
+    figure.caption = "US dollars since the start of the run".into();
+    figure.table = table(subject);
+    figure.notes = cost_notes(subject.views()).into_iter().map(|note| format!("{note}.")).collect();
     figure.notes.push(format!(
         "List prices of {} for {}, first tier, no free tier. A month is 730 h of this load back to back: what \
          messages cause is scaled by the length of the load ({}), what is held by time (alarms, event pollers, \

@@ -84,6 +84,26 @@ impl Plot {
 }
 
 impl Figure {
+    /// A figure that only says why it is empty; what there is of data is filled in afterwards.
+    pub(crate) fn without_data(
+        id: &'static str,
+        title: &'static str,
+        short: &'static str,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self {
+            id,
+            title,
+            short,
+            take: reason.into(),
+            caption: String::new(),
+            legend: Vec::new(),
+            plots: Vec::new(),
+            table: None,
+            notes: Vec::new(),
+        }
+    }
+
     /// The section.
     pub(crate) fn markup(&self) -> Markup {
         let id = self.id;

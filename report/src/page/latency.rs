@@ -37,17 +37,12 @@ struct Lines {
 /// # Errors
 /// When the chart cannot be drawn.
 pub(crate) fn figure(subject: &Subject) -> Result<Figure> {
-    let mut figure = Figure {
-        id: "latency",
-        title: "Latency over time",
-        short: "Latency",
-        take: "No stack has enough completed messages for a percentile over time.".into(),
-        caption: String::new(),
-        legend: Vec::new(),
-        plots: Vec::new(),
-        table: None,
-        notes: Vec::new(),
-    };
+    let mut figure = Figure::without_data(
+        "latency",
+        "Latency over time",
+        "Latency",
+        "No stack has enough completed messages for a percentile over time.",
+    );
     let Some(timeline) = subject.timeline else { return Ok(figure) };
     let (p, name) = tail(subject, &timeline);
     let lines: Vec<Lines> = subject

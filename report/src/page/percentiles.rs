@@ -24,17 +24,14 @@ const ROWS: [(f64, &str); 6] =
 /// # Errors
 /// When the chart cannot be drawn.
 pub(crate) fn figure(subject: &Subject) -> Result<Figure> {
-    let mut figure = Figure {
-        id: "percentiles",
-        title: "Latency by percentile",
-        short: "Percentiles",
-        take: "No stack has enough completed messages for a percentile.".into(),
-        caption: "scheduled to finished, after warm-up, log scale; each step right is ten times rarer".into(),
-        legend: Vec::new(),
-        plots: Vec::new(),
-        table: None,
-        notes: Vec::new(),
-    };
+    let mut figure = Figure::without_data(
+        "percentiles",
+        "Latency by percentile",
+        "Percentiles",
+        "No stack has enough completed messages for a percentile.",
+    );
+    figure.caption =
+        "scheduled to finished, after warm-up, log scale; each step right is ten times rarer".into();
     let lines: Vec<(usize, Vec<Option<f64>>)> = subject
         .views()
         .iter()

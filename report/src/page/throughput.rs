@@ -22,17 +22,12 @@ const KEPT_UP: f64 = 0.99;
 /// # Errors
 /// When the chart cannot be drawn.
 pub(crate) fn figure(subject: &Subject) -> Result<Figure> {
-    let mut figure = Figure {
-        id: "throughput",
-        title: "Throughput over time",
-        short: "Throughput",
-        take: "The run has no throughput series.".into(),
-        caption: String::new(),
-        legend: Vec::new(),
-        plots: Vec::new(),
-        table: None,
-        notes: Vec::new(),
-    };
+    let mut figure = Figure::without_data(
+        "throughput",
+        "Throughput over time",
+        "Throughput",
+        "The run has no throughput series.",
+    );
     let Some(timeline) = subject.timeline else { return Ok(figure) };
     let offered = subject.views().iter().find_map(|view| view.stack.series(metric::SENT));
     let achieved: Vec<(usize, &Series, Nanos)> = subject
