@@ -1,5 +1,6 @@
 //! Phases, arrival processes and rates.
 
+use super::check::LONGEST;
 use super::kinds::{At, Kind, Line, Span, Whole};
 use super::lists::Range;
 use super::table::Table;
@@ -7,11 +8,9 @@ use super::trace::TraceFile;
 use super::tree::Value;
 use super::units::{self, show_count};
 use super::{Arrivals, Batches, Phase, Rate, check};
-use crate::time::{DAY, MILLISECOND, Nanos, SECOND};
+use crate::time::{MILLISECOND, Nanos, SECOND};
 use serde_json::{Value as Json, json};
 
-/// Longest load.
-pub(super) const LONGEST: Nanos = 31 * DAY;
 /// Highest rate in messages per second.
 const MOST_PER_SECOND: f64 = 1_000_000.0;
 

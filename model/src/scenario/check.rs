@@ -3,7 +3,6 @@
 //! Goals: name the key to change and the value that would do.
 //! Non-goals: ranges of single values (`kinds`), advice on configurations that AWS accepts.
 
-use super::arrivals::LONGEST;
 use super::problem::quoted;
 use super::table::Table;
 use super::units::{show_count, show_duration, show_size};
@@ -13,6 +12,8 @@ use super::{
 };
 use crate::time::{DAY, MINUTE, Nanos, SECOND, seconds};
 
+/// Longest load.
+pub(super) const LONGEST: Nanos = 31 * DAY;
 /// Most messages that a scenario may plan.
 const MOST_MESSAGES: f64 = 1e9;
 

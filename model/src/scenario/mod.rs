@@ -6,6 +6,7 @@
 mod arrivals;
 mod check;
 mod describe;
+mod files;
 mod kinds;
 mod lists;
 mod overrides;

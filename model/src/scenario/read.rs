@@ -4,10 +4,11 @@
 //! Non-goals: files other than the scenario and its traces, and any opinion on good configuration.
 
 use super::arrivals::phase;
+use super::files::said;
 use super::kinds::{At, Bytes, Choice, Count, Kind, Line, Number, Span, Sub, Text, Whole};
 use super::lists::{List, Range};
 use super::overrides;
-use super::problem::{Place, Problems, quoted};
+use super::problem::{Problems, quoted};
 use super::settings::parameters;
 use super::stacks::{Stacks, queue};
 use super::table::{Context, Table};
@@ -336,23 +337,6 @@ fn traces(
     traces
 }
 
-/// How a trace file is called in messages: next to the scenario that names it.
-pub(super) fn beside(scenario: &str, file: &str) -> String {
-    let folder = Path::new(scenario).parent().unwrap_or(Path::new(""));
-    folder.join(file).display().to_string()
-}
-
-/// What an error of the file system means.
-pub(super) fn said(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".into(),
-        io::ErrorKind::PermissionDenied => "the file may not be read".into(),
-        io::ErrorKind::InvalidData => "the file is not UTF-8 text".into(),
-        io::ErrorKind::IsADirectory => "it is a folder, not a file".into(),
-        _ => format!("the file can't be read ({error})"),
-    }
-}
-
 fn read_file(path: &Path, most: u64) -> io::Result<String> {
     let mut text = String::new();
     fs::File::open(path)?.take(most + 1).read_to_string(&mut text)?;
@@ -360,9 +344,4 @@ fn read_file(path: &Path, most: u64) -> io::Result<String> {
         return Err(io::Error::other(format!("longer than {}", units::show_size(most))));
     }
     Ok(text)
-}
-
-/// A place in a file other than the scenario.
-pub(super) fn place_in(path: &str, line: usize) -> Place {
-    Place::File { path: path.into(), line, column: 1 }
 }

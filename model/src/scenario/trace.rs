@@ -4,9 +4,9 @@
 //! Non-goals: other layouts; CloudWatch's console exports need a header of their own.
 
 use super::TraceInterval;
+use super::files::{beside, place_in, said};
 use super::kinds::{At, Kind, Line};
 use super::problem::{clipped, quoted};
-use super::read::{beside, place_in, said};
 use super::units::show_count;
 use crate::time::{DAY, Nanos, SECOND};
 use csv::{ReaderBuilder, StringRecord, Trim};
