@@ -306,6 +306,9 @@ impl Rated {
             }
             let next_s = self.segment.start_s + self.segment.length_s;
             if let Rate::Sine { mean, period, .. } = self.rate {
+                if mean <= 0.0 {
+                    return None;
+                }
                 // A whole period holds `mean * period`, so periods that bring no message are passed at once.
                 let whole_periods = libm::floor((mass - whole) / (mean * seconds(period)) - 1e-9);
                 if whole_periods >= 1.0 {
@@ -509,6 +512,8 @@ mod tests {
         let at = instants(vec![phase(31 * crate::time::DAY, Arrivals::Even(rate))]);
         assert_eq!(at.len(), 31 * 86_400 / 1_000 + 1);
         assert!(at.is_sorted());
+        let nothing = Rate::Sine { mean: 0.0, amplitude: 0.0, period: SECOND };
+        assert!(instants(vec![phase(31 * crate::time::DAY, Arrivals::Even(nothing))]).is_empty());
     }
 
     #[test]

@@ -213,12 +213,14 @@ pub fn read(dir: &Path) -> Result<Run> {
     check_schema(&text).with_context(|| format!("{}", path.display()))?;
     let manifest: Manifest =
         serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
-    check_sums(dir)?;
+    for entry in &manifest.stacks {
+        check_name(&entry.name).with_context(|| format!("{} is damaged", path.display()))?;
+    }
+    check_sums(dir, &manifest.stacks)?;
     let stacks = manifest
         .stacks
         .iter()
         .map(|entry| {
-            check_name(&entry.name).with_context(|| format!("{} is damaged", path.display()))?;
             let folder = dir.join(&entry.name);
             read_stack(&folder).with_context(|| format!("stack {} of {}", entry.name, dir.display()))
         })
@@ -243,14 +245,18 @@ fn hash(bytes: &[u8]) -> String {
 }
 
 /// Compares the files of a run with their sums. A run that was cut short has none yet.
-fn check_sums(dir: &Path) -> Result<()> {
+fn check_sums(dir: &Path, stacks: &[StackEntry]) -> Result<()> {
     let Ok(sums) = fs::read_to_string(dir.join(SUMS)) else { return Ok(()) };
-    for line in sums.lines() {
-        let (sum, file) = line.split_once("  ").with_context(|| format!("{SUMS} is damaged: {line:?}"))?;
-        let path = dir.join(file);
-        let bytes = fs::read(&path).with_context(|| format!("opening {}", path.display()))?;
-        if hash(&bytes) != sum {
-            bail!("{} is not what the run wrote: it was cut off or changed since", path.display());
+    for stack in stacks {
+        for file in STACK_FILES {
+            let name = format!("{}/{file}", stack.name);
+            let known = sums.lines().find_map(|line| line.strip_suffix(&name)?.strip_suffix("  "));
+            let known = known.with_context(|| format!("{SUMS} is damaged: it has no line for {name}"))?;
+            let path = dir.join(&name);
+            let bytes = fs::read(&path).with_context(|| format!("opening {}", path.display()))?;
+            if hash(&bytes) != known {
+                bail!("{} is not what the run wrote: it was cut off or changed since", path.display());
+            }
         }
     }
     Ok(())

@@ -40,12 +40,17 @@ impl Bucket {
 
     /// Takes a token if one is there now.
     pub fn take(&mut self, now: Nanos) -> bool {
-        let before = *self;
-        if self.reserve(now) <= now {
-            return true;
+        let ready = self.ready(now);
+        if ready {
+            self.reserve(now);
         }
-        *self = before;
-        false
+        ready
+    }
+
+    /// Whether a token is there now.
+    #[must_use]
+    pub fn ready(&self, now: Nanos) -> bool {
+        self.next_free.saturating_sub(self.depth) <= u128::from(now) * SCALE
     }
 
     /// A bucket of so many tokens a second.

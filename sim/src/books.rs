@@ -328,13 +328,7 @@ impl Books {
             self.lingering.insert(message, Lingering { load, receive_count, to });
             return;
         }
-        let outcome = match (load.completions, to) {
-            (0, Some(Destination::DeadLetterQueue)) => Outcome::DeadLettered,
-            (0, _) => Outcome::Lost,
-            (1, _) => Outcome::Completed,
-            _ => Outcome::CompletedMore,
-        };
-        self.close(load.end(), receive_count, outcome);
+        self.close(load.end(), receive_count, outcome_of(&load, to));
     }
 
     fn release_lingering(&mut self, message: sqs::Message) {
@@ -398,16 +392,16 @@ impl Books {
 
     /// Closes the accounts: whatever is still in the queue has failed or is in flight.
     pub(crate) fn finish(mut self, queue: &Queue<Load>) -> Closed {
-        let mut left: Vec<(Load, u32)> =
-            queue.remaining().map(|(load, receive_count)| (*load, receive_count)).collect();
-        left.extend(self.lingering.values().map(|left| (left.load, left.receive_count)));
-        for (load, receive_count) in left {
+        // Whoever still holds what has left the queue will not change its outcome any more.
+        for left in std::mem::take(&mut self.lingering).into_values() {
+            self.close(left.load.end(), left.receive_count, outcome_of(&left.load, left.to));
+        }
+        for (load, receive_count) in queue.remaining() {
             let outcome = match (load.completions, receive_count) {
                 (0, 0) => Outcome::InFlight,
                 (0, _) if load.holders > 0 => Outcome::InFlight,
                 (0, _) => Outcome::Failed,
-                (1, _) => Outcome::Completed,
-                _ => Outcome::CompletedMore,
+                _ => outcome_of(load, None),
             };
             self.close(load.end(), receive_count, outcome);
         }
@@ -420,6 +414,16 @@ impl Books {
             activities: self.activities,
             records: self.records,
         }
+    }
+}
+
+/// The outcome of a message that has left the queue: deleted, unless `to` says otherwise.
+fn outcome_of(load: &Load, to: Option<Destination>) -> Outcome {
+    match (load.completions, to) {
+        (0, Some(Destination::DeadLetterQueue)) => Outcome::DeadLettered,
+        (0, _) => Outcome::Lost,
+        (1, _) => Outcome::Completed,
+        _ => Outcome::CompletedMore,
     }
 }
 

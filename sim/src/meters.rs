@@ -77,10 +77,16 @@ impl Meters {
                 &mut self.tracks[last]
             }
         };
-        match track.points.last_mut().filter(|_| self.folding) {
+        if !self.folding {
+            return track.points.push((start, value));
+        }
+        let previous = start.saturating_sub(self.window);
+        match track.points.last_mut().filter(|last| last.0 == previous) {
             Some(last) if statistic == "Sum" => last.1 += value,
+            // An instant weighs nothing in a mean.
+            Some(_) if statistic == "Average" => {}
             Some(last) => last.1 = last.1.max(value),
-            None => track.points.push((start, value)),
+            None => track.points.push((previous, value)),
         }
     }
 

@@ -146,6 +146,8 @@ fn a_run_cut_off_between_two_lines_is_refused() {
         };
         says(&damaged(&place, file, &without_last_line), &[file, "cut off or changed"]);
     }
+    let sums = damaged(&place, "SHA256SUMS", &|bytes| Some(bytes[..bytes.len() / 2].to_vec()));
+    says(&sums, &["SHA256SUMS is damaged"]);
 }
 
 #[test]

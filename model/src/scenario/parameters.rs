@@ -331,6 +331,9 @@ parameters! {
     alarm_evaluation_delay_max "alarm-evaluation-delay-max" nanos = 10 * SECOND, Inferred,
         "An alarm is evaluated once a minute, at a moment drawn once below this after the full minute.",
         "No evaluation delay is published; about two minutes end to end were measured (rehanvdm 2026-02-11).";
+    scaling_fulfilment_max "scaling-fulfilment-max" nanos = 15 * MINUTE, Inferred,
+        "A scaling activity that has not been fulfilled after this counts as ended, and its cooldown begins.",
+        "Application Auto Scaling API reference, ScalingActivity: the status Unfulfilled exists; no time is published.";
     tracking_high_datapoints "tracking-high-datapoints" count = 3, Measured,
         "Target tracking: one-minute points above target before it scales out.",
         "Observed alarms of target tracking policies: 3 of 3.";

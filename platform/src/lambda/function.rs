@@ -143,20 +143,21 @@ impl Function {
         if self.busy >= self.limit {
             return Admission::Throttled(self.limited_by);
         }
-        if !self.requests.take(now) {
+        if !self.requests.ready(now) {
             return Admission::Throttled(Limit::Requests);
         }
         if let Some(environment) = self.idle_provisioned.pop() {
-            return self.reuse(environment);
+            return self.reuse(now, environment);
         }
         while let Some(environment) = self.idle.pop() {
             if environment.is_alive(now) {
-                return self.reuse(environment);
+                return self.reuse(now, environment);
             }
         }
         if !self.new_environments.take(now) {
             return Admission::Throttled(Limit::Scaling);
         }
+        self.requests.take(now);
         self.busy += 1;
         let environment = self.create(now, false);
         let init = self.init.draw(&mut self.stream);
@@ -165,7 +166,8 @@ impl Function {
     }
 
     #[inline]
-    fn reuse(&mut self, mut environment: Environment) -> Admission {
+    fn reuse(&mut self, now: Nanos, mut environment: Environment) -> Admission {
+        self.requests.take(now);
         self.busy += 1;
         let init = if environment.reset { self.init.draw(&mut self.stream) } else { 0 };
         environment.reset = false;

@@ -181,7 +181,9 @@ impl Mapping {
     pub fn tick(&mut self, now: Nanos, backlog: bool, throttled: bool) -> Tick {
         self.settle(now);
         let mut added = 0;
-        if backlog && self.parked.is_empty() && !throttled {
+        // Pollers that make all the calls they may are not idle, whatever their loops wait for.
+        let idle = !self.parked.is_empty() && !self.saturated(now);
+        if backlog && !idle && !throttled {
             self.last_found = now;
             self.limit = (self.limit + 1.0).min(f64::from(self.maximum));
             if self.loops < self.limit as u32 {
@@ -192,6 +194,11 @@ impl Mapping {
         Tick { added, next: now + self.tick_every }
     }
 
+    /// Whether event pollers have made all the calls that they may for now.
+    fn saturated(&self, now: Nanos) -> bool {
+        self.provisioned.is_some_and(|provisioned| provisioned.next_receive > now)
+    }
+
     /// Ends the long polls that ran out by `now`: each was an empty receive; loops above the floor retire.
     fn settle(&mut self, now: Nanos) {
         while let Some(&since) = self.parked.front() {
@@ -199,6 +206,11 @@ impl Mapping {
                 break;
             }
             self.parked.pop_front();
+            if self.saturated(now) {
+                // It waits for its turn to poll, not for messages.
+                self.parked.push_back(now);
+                continue;
+            }
             self.empty_receives += 1;
             let quiet = since.saturating_sub(self.last_found) >= self.quiet_after;
             let floor = if quiet { self.quiet_floor } else { self.floor };
@@ -279,6 +291,20 @@ mod tests {
         }
         assert!((200..=221).contains(&receives), "{receives} in ten seconds, one of them saved up");
         assert_eq!(mapping(&Lambda::default()).pace(0), None, "standard mode has no such limit");
+    }
+
+    #[test]
+    fn saturated_pollers_ramp_and_do_not_retire() {
+        let pollers = Some(ProvisionedPollers { min: 2, max: 200 });
+        let mut m = mapping(&Lambda { provisioned_pollers: pollers, ..Lambda::default() });
+        (0..20).for_each(|_| m.park(0));
+        let mut now = 0;
+        while now < MINUTE {
+            while m.pace(now).is_none() {}
+            now = m.tick(now, true, false).next;
+        }
+        assert!(m.loops() > 900, "{}", m.loops());
+        assert_eq!(m.take_empty_receives(now), 0);
     }
 
     #[test]

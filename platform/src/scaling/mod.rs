@@ -56,6 +56,8 @@ pub struct AutoScaling {
     scheduled: Vec<Scheduled>,
     sqs_lag: Nanos,
     ecs_lag: Nanos,
+    /// How long a scaling activity may be on its way.
+    patience: Nanos,
     activities: Vec<Activity>,
 }
 
@@ -66,6 +68,8 @@ struct Cooldown {
     until: Nanos,
     /// The running count that ends the scaling activity and starts the clock.
     goal: Option<u32>,
+    /// When it began.
+    began: Nanos,
     /// The running count that it was computed from: a larger step is one that asks for more from there.
     base: u32,
     /// The count that it asked for.
@@ -76,7 +80,7 @@ struct Cooldown {
 
 impl Cooldown {
     fn new(length: Nanos) -> Self {
-        Self { length, until: 0, goal: None, base: 0, count: 0, out: true }
+        Self { length, until: 0, goal: None, began: 0, base: 0, count: 0, out: true }
     }
 
     fn holds(&self, now: Nanos) -> bool {
@@ -85,9 +89,15 @@ impl Cooldown {
 
     /// Starts the clock if the running count has reached what the scaling asked for, or never will because
     /// something else has moved the desired count.
-    fn settle(&mut self, now: Nanos, running: u32, desired: u32) {
+    fn settle(&mut self, now: Nanos, running: u32, desired: u32, patience: Nanos) {
         let reached = |goal: u32| {
-            if self.out { running >= goal || desired < goal } else { running <= goal || desired > goal }
+            // Not fulfilled in a long time: it ends as it is.
+            now >= self.began + patience
+                || if self.out {
+                    running >= goal || desired < goal
+                } else {
+                    running <= goal || desired > goal
+                }
         };
         if self.goal.is_some_and(reached) {
             self.goal = None;
@@ -95,7 +105,8 @@ impl Cooldown {
         }
     }
 
-    fn begin(&mut self, proposal: &Proposal) {
+    fn begin(&mut self, now: Nanos, proposal: &Proposal) {
+        self.began = now;
         (self.base, self.count, self.out) = (proposal.base, proposal.count, proposal.out);
         self.goal = Some(proposal.count);
     }
@@ -152,6 +163,7 @@ impl AutoScaling {
             scheduled: Vec::new(),
             sqs_lag: beliefs.sqs_metric_lag,
             ecs_lag: beliefs.ecs_metric_lag,
+            patience: beliefs.scaling_fulfilment_max,
             activities: Vec::new(),
         };
         for policy in &ecs.scaling {
@@ -207,13 +219,13 @@ impl AutoScaling {
 
     /// Tells the policies that the running count changed: cooldowns count from then.
     pub fn settle(&mut self, now: Nanos, running: u32) {
-        let desired = self.desired;
+        let (desired, patience) = (self.desired, self.patience);
         for policy in &mut self.steps {
-            policy.cooldown.settle(now, running, desired);
+            policy.cooldown.settle(now, running, desired, patience);
         }
         for policy in &mut self.tracking {
-            policy.out.settle(now, running, desired);
-            policy.inward.settle(now, running, desired);
+            policy.out.settle(now, running, desired, patience);
+            policy.inward.settle(now, running, desired, patience);
         }
     }
 
@@ -251,9 +263,9 @@ impl AutoScaling {
             steps_in.for_each(|policy| policy.cooldown.cancel());
         }
         match winner.source {
-            Source::Step(index) => self.steps[index].cooldown.begin(winner),
-            Source::Tracking(index) if winner.out => self.tracking[index].out.begin(winner),
-            Source::Tracking(index) => self.tracking[index].inward.begin(winner),
+            Source::Step(index) => self.steps[index].cooldown.begin(now, winner),
+            Source::Tracking(index) if winner.out => self.tracking[index].out.begin(now, winner),
+            Source::Tracking(index) => self.tracking[index].inward.begin(now, winner),
         }
         self.set(now, winner.count, &winner.reason);
     }

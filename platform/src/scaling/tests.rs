@@ -107,6 +107,16 @@ fn a_larger_exact_capacity_in_the_cooldown_is_reached_whole() {
     assert_eq!(play(&mut scaling, &[500.0, 5_000.0], 10 * SECOND), [10, 20]);
 }
 
+/// Capacity that never comes must not hold back everything for ever.
+#[test]
+fn a_scale_out_that_is_never_fulfilled_ends() {
+    for (minutes, given_up) in [(10, false), (20, true)] {
+        let mut scaling = service(vec![step_policy(5, 60 * SECOND)]);
+        play(&mut scaling, &vec![500.0; minutes], 1_000 * MINUTE);
+        assert_eq!(scaling.steps[0].cooldown.goal.is_none(), given_up, "after {minutes} min");
+    }
+}
+
 #[test]
 fn a_step_scale_in_needs_no_tracking_policy_to_agree() {
     let down = StepScaling {

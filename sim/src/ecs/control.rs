@@ -299,6 +299,8 @@ impl EcsStack {
     fn apply_desired(&mut self, now: Nanos) {
         let Control { scaling, service, account, commands, .. } = &mut self.control;
         service.set_desired(now, scaling.desired(), account, commands);
+        // Tasks that are being stopped do not run any more: a scale-in is fulfilled at once.
+        scaling.settle(now, service.running());
         for activity in scaling.activities() {
             self.world.books.note(activity);
         }

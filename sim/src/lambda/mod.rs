@@ -313,7 +313,9 @@ impl LambdaStack {
     /// The mapping keeps the batch and tries again, until its messages become visible and it has to drop it.
     fn throttled(&mut self, now: Nanos, number: u32, limit: Limit) {
         self.window.throttles += 1;
-        self.account_limited |= limit == Limit::Account;
+        // Without a reservation the requests a second are the account's, too.
+        let unreserved = self.config.reserved_concurrency.is_none();
+        self.account_limited |= limit == Limit::Account || (unreserved && limit == Limit::Requests);
         if self.last_throttle.is_none_or(|last| now - last > MINUTE) {
             let cause = match limit {
                 Limit::Reserved => "reserved concurrency",
@@ -519,7 +521,7 @@ impl Consumer for LambdaStack {
 
     #[inline(always)]
     fn deliver(&mut self, now: Nanos, load: Load) -> bool {
-        let free = self.world.queue.hands_over() && self.collecting.is_empty();
+        let free = self.world.queue.hands_over() && self.collecting.is_empty() && !self.pace_pending;
         if !free || !self.mapping.wake(now) {
             return false;
         }

@@ -195,6 +195,49 @@ fn series_and_usage_add_up_to_the_ledger() {
     }
 }
 
+/// The pace of few pollers must not keep more from being added.
+#[test]
+fn provisioned_pollers_with_a_window_ramp_under_a_backlog() {
+    let pollers = Some(ProvisionedPollers { min: 2, max: 200 });
+    let lambda = Lambda {
+        provisioned_pollers: pollers,
+        batch_size: 1_000,
+        batching_window: SECOND,
+        timeout: 15 * MINUTE,
+        ..Lambda::default()
+    };
+    let stacks = vec![stack("lambda", Platform::Lambda(lambda))];
+    let out = simulate(&scenario(600.0, 10 * MINUTE, Distribution::Constant(SECOND / 100), stacks));
+    let ledger = out.run.manifest.stacks[0].ledger;
+    assert_eq!(ledger.done(), ledger.planned);
+    assert!(largest(&out, metric::OLDEST_AGE) < 60.0, "the backlog is worked off");
+}
+
+/// A throttled batch is dropped at the instant at which its messages go to the dead-letter queue.
+#[test]
+fn dead_letters_that_were_held_are_dead_letters() {
+    let lambda = Lambda { reserved_concurrency: Some(1), ..function() };
+    let mut one = stack("lambda", Platform::Lambda(lambda));
+    one.queue = Queue { visibility_timeout: 30 * SECOND, max_receive_count: Some(1), ..Queue::default() };
+    for seed in 0..5 {
+        let mut world = scenario(0.5, 2 * MINUTE, Distribution::Constant(20 * SECOND), vec![one.clone()]);
+        world.seed = seed;
+        let out = simulate(&world);
+        let ledger = out.run.manifest.stacks[0].ledger;
+        assert!(ledger.dead_lettered > 0 && ledger.in_flight == 0, "seed {seed}: {ledger:?}");
+    }
+}
+
+#[test]
+fn requests_that_the_account_refuses_are_told() {
+    let beliefs = Parameters { lambda_account_concurrency: 10, ..Parameters::default() };
+    let stacks = vec![stack("lambda", Platform::Lambda(function()))];
+    let world = scenario(200.0, 20 * SECOND, Distribution::Constant(SECOND / 1_000), stacks);
+    let out = simulate(&Scenario { parameters: beliefs, ..world });
+    let check = out.run.manifest.checks.iter().find(|check| check.name.contains("account limit")).unwrap();
+    assert!(!check.passed, "{}", check.detail);
+}
+
 /// One task's 20 s long polls make three empty receives a minute.
 #[test]
 fn an_idle_task_costs_its_time_and_its_polls() {
