@@ -95,7 +95,7 @@ fn m_g_1_with_lognormal_work() {
     let (mu, sigma) = (seconds(median).ln(), (4.0_f64).ln() / 2.326_347_874_040_841);
     let mean_s = (mu + sigma * sigma / 2.0).exp();
     let second = (2.0 * mu + 2.0 * sigma * sigma).exp();
-    for (rho, messages) in [(0.5, 6e6), (0.8, 16e6)] {
+    for (rho, messages) in [(0.5, 6e6), (0.8, 16e6), (0.9, 40e6)] {
         let simulated = simulated_wait(Distribution::Lognormal { median, p99 }, mean_s, 1, rho, messages);
         assert_close(simulated, pollaczek_khinchine(rho, mean_s, second), &format!("M/lognormal/1 at {rho}"));
     }
