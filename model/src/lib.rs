@@ -3,6 +3,7 @@
 //! Data flows one way: scenario -> plan -> run -> report. Everything that measures writes a run, everything
 //! that judges reads one. Pure: no async, no AWS, no clock.
 
+pub mod journal;
 pub mod plan;
 pub mod random;
 pub mod record;
@@ -12,3 +13,4 @@ pub mod series;
 pub mod time;
 pub mod usage;
 pub mod windows;
+pub mod work;

@@ -4,10 +4,13 @@
 //! nanoseconds per message.
 //! Non-goals: sending, and anything that depends on how the system behaves (the load is open loop).
 
+mod faults;
+
 use crate::random::{Sampler, Stream};
 use crate::run::PhaseSpan;
 use crate::scenario::{Arrivals, Batches, Message, Phase, Rate, Scenario, TraceInterval};
 use crate::time::{Nanos, SECOND, from_seconds, seconds};
+use faults::Marks;
 
 /// One planned message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +45,10 @@ impl Arrival {
         let letters = alphabet.as_bytes();
         let mut stream = Stream::new(seed ^ self.seq.wrapping_mul(0xd134_2543_de82_ef95), "body");
         let last = letters.len() as u64 - 1;
-        (0..self.bytes).map(|_| char::from(letters[stream.between(0, last) as usize])).collect()
+        let bytes: Vec<u8> = (0..self.bytes).map(|_| letters[stream.between(0, last) as usize]).collect();
+        // At once: character by character it takes longer than the drawing.
+        String::from_utf8(bytes)
+            .unwrap_or_else(|other| other.as_bytes().iter().copied().map(char::from).collect())
     }
 }
 
@@ -58,6 +64,7 @@ pub struct Plan {
     failure: f64,
     last_group: u64,
     streams: Streams,
+    marks: Option<Box<Marks>>,
     next_seq: u64,
 }
 
@@ -104,6 +111,7 @@ impl Plan {
                 failures: Stream::new(seed, "failures"),
                 groups: Stream::new(seed, "groups"),
             },
+            marks: Marks::new(&scenario.faults, seed),
             next_seq: 0,
         }
     }
@@ -155,6 +163,9 @@ impl Plan {
         arrival.bytes = self.streams.sizes.between(self.body_bytes.0, self.body_bytes.1) as u32;
         arrival.work = self.work.draw(&mut self.streams.work);
         arrival.failures = if self.failure > 0.0 { self.failures() } else { 0 };
+        if let Some(marks) = &mut self.marks {
+            marks.mark(arrival);
+        }
         true
     }
 }
@@ -472,6 +483,7 @@ mod tests {
             phases,
             message: Message { work: Distribution::Exponential { mean: MILLISECOND }, ..Message::default() },
             stacks: Vec::new(),
+            faults: Vec::new(),
             parameters: Parameters::default(),
         }
     }

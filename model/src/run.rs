@@ -170,6 +170,10 @@ pub enum ActivityKind {
     Interruption,
     /// Invocations began to be refused.
     Throttling,
+    /// Something went wrong as the scenario asked for.
+    Fault,
+    /// A new version is rolled out.
+    Deployment,
 }
 
 /// The files of a stack that every run has.
@@ -198,8 +202,16 @@ pub fn write(dir: &Path, run: &Run) -> Result<()> {
         }
     }
     write_file(&dir.join(SUMS), |sink| Ok(sink.write_all(sums.as_bytes())?))?;
-    // Last, so that a directory with a manifest is a whole run.
-    write_file(&dir.join("run.json"), |sink| write_json(sink, &run.manifest))
+    // Last, so that a directory with a complete manifest is a whole run.
+    write_manifest(dir, &run.manifest)
+}
+
+/// Writes `run.json` alone: a run that has begun.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_manifest(dir: &Path, manifest: &Manifest) -> Result<()> {
+    write_file(&dir.join("run.json"), |sink| write_json(sink, manifest))
 }
 
 /// Reads a run directory.
@@ -207,15 +219,7 @@ pub fn write(dir: &Path, run: &Run) -> Result<()> {
 /// # Errors
 /// When it is not a run, is of a newer schema, or a file is missing or damaged; names the file.
 pub fn read(dir: &Path) -> Result<Run> {
-    let path = dir.join("run.json");
-    let text = fs::read_to_string(&path)
-        .with_context(|| format!("{} is not a run directory: reading {}", dir.display(), path.display()))?;
-    check_schema(&text).with_context(|| format!("{}", path.display()))?;
-    let manifest: Manifest =
-        serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
-    for entry in &manifest.stacks {
-        check_name(&entry.name).with_context(|| format!("{} is damaged", path.display()))?;
-    }
+    let manifest = read_manifest(dir)?;
     check_sums(dir, &manifest.stacks)?;
     let stacks = manifest
         .stacks
@@ -226,6 +230,23 @@ pub fn read(dir: &Path) -> Result<Run> {
         })
         .collect::<Result<_>>()?;
     Ok(Run { manifest, stacks })
+}
+
+/// Reads `run.json` alone.
+///
+/// # Errors
+/// When the directory is not a run, or is of a newer schema, or the file is damaged.
+pub fn read_manifest(dir: &Path) -> Result<Manifest> {
+    let path = dir.join("run.json");
+    let text = fs::read_to_string(&path)
+        .with_context(|| format!("{} is not a run directory: reading {}", dir.display(), path.display()))?;
+    check_schema(&text).with_context(|| format!("{}", path.display()))?;
+    let manifest: Manifest =
+        serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
+    for entry in &manifest.stacks {
+        check_name(&entry.name).with_context(|| format!("{} is damaged", path.display()))?;
+    }
+    Ok(manifest)
 }
 
 /// SHA-256 of a text, hexadecimal.
@@ -314,11 +335,15 @@ fn write_json(mut sink: impl Write, value: &impl Serialize) -> Result<()> {
     Ok(writeln!(sink)?)
 }
 
+/// Writes beside the file, then puts it into its place: whoever is killed here leaves the old one or the new one.
 fn write_file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
     let result = (|| {
-        let mut sink = BufWriter::new(File::create(path)?);
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".new");
+        let mut sink = BufWriter::new(File::create(&beside)?);
         write(&mut sink)?;
-        Ok(sink.flush()?)
+        sink.flush()?;
+        Ok(fs::rename(&beside, path)?)
     })();
     result.map_err(|error: anyhow::Error| error.context(format!("writing {}", path.display())))
 }

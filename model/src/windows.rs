@@ -248,8 +248,8 @@ fn decode_base64(text: &str) -> Result<Vec<u8>> {
     base64::engine::general_purpose::STANDARD.decode(text).context("latency.hlog: not base64")
 }
 
-/// Stages that a simulation records: all but `SendDelay`.
-const RECORDED: [Stage; 5] = [Stage::Latency, Stage::Queue, Stage::Start, Stage::Work, Stage::Acknowledge];
+/// Number of stages.
+const STAGES: usize = Stage::ALL.len();
 
 /// Bins per power of two: HdrHistogram's half sub-bucket count at three significant digits.
 const HALF: usize = 1024;
@@ -280,7 +280,7 @@ pub struct Recorder {
     /// When the window that takes new messages ends.
     newest_end: Nanos,
     open: VecDeque<Open>,
-    spare: Vec<[Bins; RECORDED.len()]>,
+    spare: Vec<[Bins; STAGES]>,
     closed: Vec<WindowCounts>,
 }
 
@@ -288,7 +288,7 @@ pub struct Recorder {
 struct Open {
     outstanding: u64,
     /// `None` until the first record and after the last.
-    stages: Option<[Bins; RECORDED.len()]>,
+    stages: Option<[Bins; STAGES]>,
 }
 
 impl Recorder {
@@ -330,19 +330,30 @@ impl Recorder {
     /// Records the first completion of a message of window `number`.
     #[inline]
     pub fn completed(&mut self, number: u32, spans: &Spans) {
-        let Self { first, open, spare, .. } = self;
-        let window = &mut open[(u64::from(number) - *first) as usize];
-        let stages = window
-            .stages
-            .get_or_insert_with(|| spare.pop().unwrap_or_else(|| std::array::from_fn(|_| Bins::new())));
-        let values = [spans.latency, spans.queue, spans.start, spans.work];
-        for (bins, value) in stages.iter_mut().zip(values) {
-            bins.record(value / MICROSECOND);
-        }
+        let stages = self.stages(number);
+        stages[Stage::Latency as usize].record(spans.latency / MICROSECOND);
+        stages[Stage::Queue as usize].record(spans.queue / MICROSECOND);
+        stages[Stage::Start as usize].record(spans.start / MICROSECOND);
+        stages[Stage::Work as usize].record(spans.work / MICROSECOND);
         if let Some(acknowledge) = spans.acknowledge {
-            stages[values.len()].record(acknowledge / MICROSECOND);
+            stages[Stage::Acknowledge as usize].record(acknowledge / MICROSECOND);
         }
         self.settled(number);
+    }
+
+    /// Records one span of a message of window `number`, where not all of them are known;
+    /// [`Recorder::settled`] follows the last one.
+    pub fn span(&mut self, number: u32, stage: Stage, span: Nanos) {
+        self.stages(number)[stage as usize].record(span / MICROSECOND);
+    }
+
+    #[inline]
+    fn stages(&mut self, number: u32) -> &mut [Bins; STAGES] {
+        let Self { first, open, spare, .. } = self;
+        let window = &mut open[(u64::from(number) - *first) as usize];
+        window
+            .stages
+            .get_or_insert_with(|| spare.pop().unwrap_or_else(|| std::array::from_fn(|_| Bins::new())))
     }
 
     /// A message of window `number` will not be recorded (any more).
@@ -359,7 +370,7 @@ impl Recorder {
     fn pack(&mut self, index: usize) {
         let Some(mut stages) = self.open[index].stages.take() else { return };
         let start = (self.first + index as u64) * self.width;
-        for (bins, stage) in stages.iter_mut().zip(RECORDED) {
+        for (bins, stage) in stages.iter_mut().zip(Stage::ALL) {
             if let Some(counts) = bins.drain() {
                 self.closed.push(WindowCounts { start, stage, counts });
             }
@@ -489,6 +500,19 @@ mod tests {
         assert_eq!(latency.len(), 101);
         assert_eq!(windows.merged(Stage::Latency, 0, 5 * SECOND).unwrap().max(), latency.max());
         assert!(windows.merged(Stage::SendDelay, 0, Nanos::MAX).is_none());
+    }
+
+    #[test]
+    fn a_measured_message_has_the_spans_that_are_known() {
+        let mut recorder = Recorder::new(5 * SECOND);
+        let number = recorder.planned(0);
+        recorder.span(number, Stage::SendDelay, MILLISECOND);
+        recorder.settled(number);
+        let windows = recorder.finish();
+        let delays = windows.merged(Stage::SendDelay, 0, Nanos::MAX).unwrap();
+        assert_eq!((delays.len(), delays.max()), (1, 1_000));
+        assert!(windows.merged(Stage::Latency, 0, Nanos::MAX).is_none());
+        assert_eq!(Stage::ALL.map(|stage| stage as usize), [0, 1, 2, 3, 4, 5]);
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use model::scenario::{
     Adjustment, Alarm, AlarmMetric, Architecture, Arrivals, Batches, Capacity, Comparison, Delete,
-    Distribution, Ecs, InitDuration, Lambda, Message, MissingData, Package, Parameters, Platform, Poll,
-    ProvisionedPollers, Queue, Rate, Runtime, ScalingPolicy, Scenario, Scheduled, Stack, Statistic, Step,
-    StepScaling, TargetTracking, TraceInterval, Worker, describe, parse,
+    Distribution, Ecs, Fault, FaultKind, InitDuration, Lambda, Message, MissingData, Package, Parameters,
+    Platform, Poll, ProvisionedPollers, Provisioning, Queue, Rate, Runtime, ScalingPolicy, Scenario,
+    Scheduled, Stack, Statistic, Step, StepScaling, TargetTracking, TraceInterval, Worker, describe, parse,
 };
 use model::time::{DAY, HOUR, MILLISECOND, MINUTE, SECOND};
 
@@ -67,6 +67,11 @@ fn a_minimal_scenario_has_the_defaults() {
     assert_eq!((scenario.warmup, scenario.drain_max), (0, Scenario::DRAIN_MAX));
     assert_eq!(scenario.message, Message::default());
     assert_eq!(scenario.parameters, Parameters::default());
+    assert_eq!(scenario.faults, []);
+    assert_eq!(
+        (&scenario.stacks[0].command, scenario.stacks[0].provisioning),
+        (&None, Provisioning::Modelled)
+    );
     assert_eq!(scenario.stacks[0].queue, Queue::default());
     assert_eq!(scenario.stacks[1].platform, Platform::Lambda(Lambda::default()));
     let bounds = Ecs { max_tasks: 1, ..Ecs::default() };
@@ -157,6 +162,7 @@ fn messages() {
     assert_eq!((read.cpu_share, read.failure, read.groups), (0.25, 0.01, 7));
     assert_eq!((read.body_bytes, read.alphabet.as_str()), ((10, 50), "ab "));
     assert_eq!(message("body = \"1 KB\"").body_bytes, (1024, 1024));
+    assert_eq!(message("memory = \"16 MB\"").memory_bytes, 16 << 20);
     assert_eq!(message("body = [\"1 KB\", \"2 KB\"]").body_bytes, (1024, 2048));
 }
 
@@ -186,6 +192,57 @@ fn stacks_keep_the_order_of_the_file() {
     let names: Vec<&str> = scenario.stacks.iter().map(|stack| stack.name.as_str()).collect();
     assert_eq!(names, ["zebra", "ant", "bee"]);
     assert_eq!(scenario.stacks[2].log_bytes_per_message, 1024);
+}
+
+#[test]
+fn commands_are_kept_as_they_are() {
+    let read = stack(concat!(
+        "platform = \"ecs\"\nprovisioning = \"none\"\n",
+        "command = [\"python3\", \"-c\", \" print(\\\"a b\\\")\\n\"]",
+    ));
+    let command = ["python3", "-c", " print(\"a b\")\n"].map(String::from).to_vec();
+    assert_eq!((read.command, read.provisioning), (Some(command), Provisioning::None));
+    let modelled = stack("platform = \"lambda\"\nprovisioning = \"modelled\"\ncommand = [\"./worker\"]");
+    assert_eq!(modelled.command, Some(vec!["./worker".to_string()]));
+    assert_eq!(modelled.provisioning, Provisioning::Modelled);
+}
+
+#[test]
+fn every_kind_of_fault() {
+    let text = concat!(
+        "[[faults]]\nfault = \"worker-crash\"\nat = \"10s\"\n",
+        "[[faults]]\nfault = \"worker-crash\"\nat = \"0s\"\ncount = 3\nstack = \"lambda\"\n",
+        "[[faults]]\nfault = \"task-kill\"\nat = \"15.5s\"\ncount = 2\nstack = \"ecs\"\n",
+        "[[faults]]\nfault = \"deployment\"\nat = \"20s\"\n",
+        "[[faults]]\nfault = \"failed-messages\"\nfrom = \"1s\"\nuntil = \"2s\"\nshare = 0.25\n",
+        "[[faults]]\nfault = \"slow-tail\"\nfrom = \"0s\"\nuntil = \"2h\"\nshare = 1\nextra = \"5s\"\n",
+        "[[faults]]\nfault = \"endpoint-errors\"\nfrom = \"1s\"\nuntil = \"2s\"\nshare = 0.5\n",
+        "[[faults]]\nfault = \"endpoint-throttles\"\nfrom = \"1s\"\nuntil = \"2s\"\nshare = 0.5\nstack = \"ecs\"\n",
+        "[[faults]]\nfault = \"short-visibility\"\nfrom = \"1s\"\nuntil = \"2s\"\ntimeout = \"1s\"\n",
+        "[[faults]]\nfault = \"short-visibility\"\nfrom = \"2s\"\nuntil = \"3s\"\ntimeout = \"0s\"\n",
+    );
+    let at = |at, stack: &str, kind| {
+        let stack = (!stack.is_empty()).then(|| stack.to_string());
+        Fault { stack, from: at, until: at, kind }
+    };
+    let span = |from, until, stack, kind| Fault { until, ..at(from, stack, kind) };
+    let expected = [
+        at(10 * SECOND, "", FaultKind::WorkerCrash { count: 1 }),
+        at(0, "lambda", FaultKind::WorkerCrash { count: 3 }),
+        at(15_500 * MILLISECOND, "ecs", FaultKind::TaskKill { count: 2 }),
+        at(20 * SECOND, "", FaultKind::Deployment),
+        span(SECOND, 2 * SECOND, "", FaultKind::FailedMessages { share: 0.25 }),
+        span(0, 2 * HOUR, "", FaultKind::SlowTail { share: 1.0, extra: 5 * SECOND }),
+        span(SECOND, 2 * SECOND, "", FaultKind::EndpointErrors { share: 0.5 }),
+        span(SECOND, 2 * SECOND, "ecs", FaultKind::EndpointThrottles { share: 0.5 }),
+        span(SECOND, 2 * SECOND, "", FaultKind::ShortVisibility { timeout: SECOND }),
+        span(2 * SECOND, 3 * SECOND, "", FaultKind::ShortVisibility { timeout: 0 }),
+    ];
+    let scenario = read(&format!("{PHASE}{text}{STACKS}"));
+    assert_eq!(scenario.faults, expected);
+    for fault in &scenario.faults {
+        assert!(fault.to_string().starts_with(fault.kind.name()) && text.contains(fault.kind.name()));
+    }
 }
 
 #[test]

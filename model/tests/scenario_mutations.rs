@@ -53,6 +53,10 @@ fn token() -> impl Strategy<Value = String> {
         "file = \"x.csv\"\n",
         "\"fargate-spot\"",
         "\"step\"",
+        "[[faults]]\n",
+        "fault = \"task-kill\"\n",
+        "stack = \"lambda\"\n",
+        "command = [\"a\"]\n",
         "steps = []\n",
         "2026-11-01T12:00:00Z",
         "\"\"\"",
@@ -120,7 +124,7 @@ proptest! {
 
     #[test]
     fn damaged_scenarios_never_panic(
-        name in proptest::sample::select(vec!["flash-crowd.toml", "classic-seeder.toml", "overnight-idle.toml"]),
+        name in proptest::sample::select(vec!["flash-crowd.toml", "classic-seeder.toml", "overnight-idle.toml", "faults.toml"]),
         damages in proptest::collection::vec(damage(), 1..6),
         overrides in proptest::collection::vec("[a-z.0-9=\\[\\]{}\" -]{0,24}", 0..3),
         trace in "(time,count\n)?([0-9a-z:,.\n-]{0,60})",

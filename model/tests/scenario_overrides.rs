@@ -1,6 +1,6 @@
 //! `--set KEY=VALUE`.
 
-use model::scenario::{Arrivals, Place, Platform, Rate, ScalingPolicy, Scenario, parse};
+use model::scenario::{Arrivals, FaultKind, Place, Platform, Rate, ScalingPolicy, Scenario, parse};
 use model::time::{MILLISECOND, SECOND};
 
 const TEXT: &str = r#"
@@ -72,6 +72,9 @@ fn missing_tables_appear() {
     assert_eq!(good(&["stacks.lambda.queue.delay=5s"]).stacks[1].queue.delay, 5 * SECOND);
     let third = good(&["stacks.arm={ platform = \"lambda\", architecture = \"arm\" }"]);
     assert_eq!(third.stacks[2].name, "arm");
+    let crash = good(&["faults=[{ fault = \"worker-crash\", at = \"10s\" }]", "faults.0.count=3"]);
+    assert_eq!(crash.faults[0].kind, FaultKind::WorkerCrash { count: 3 });
+    assert_eq!(good(&["stacks.ecs.command=[\"./worker\"]"]).stacks[0].command, Some(vec!["./worker".into()]));
 }
 
 #[test]
@@ -132,7 +135,7 @@ fn mistakes_name_the_override() {
         ),
         (
             "colour=red",
-            "--set colour=red: colour: unknown key; allowed here: \"title\", \"analysis\", \"seed\", \"region\", \"warmup\", \"drain-max\", \"phases\", \"message\", \"queue\", \"parameters\" or \"stacks\"",
+            "--set colour=red: colour: unknown key; allowed here: \"title\", \"analysis\", \"seed\", \"region\", \"warmup\", \"drain-max\", \"phases\", \"message\", \"queue\", \"parameters\", \"stacks\" or \"faults\"",
         ),
         (
             "a.b.c.d.e.f.g.h.i.j.k.l.m=1",

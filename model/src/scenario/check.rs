@@ -3,12 +3,13 @@
 //! Goals: name the key to change and the value that would do.
 //! Non-goals: ranges of single values (`kinds`), advice on configurations that AWS accepts.
 
-use super::problem::quoted;
+use super::problem::{alternatives, quoted};
 use super::table::Table;
 use super::units::{show_count, show_duration, show_size};
 use super::{
-    Adjustment, Alarm, AlarmMetric, Arrivals, Batches, Capacity, Comparison, Delete, Ecs, Lambda, Parameters,
-    Phase, Platform, Poll, Queue, Rate, ScalingPolicy, Scenario, Setting, Step, StepScaling, TargetTracking,
+    Adjustment, Alarm, AlarmMetric, Arrivals, Batches, Capacity, Comparison, Delete, Ecs, Fault, FaultKind,
+    Lambda, Phase, Platform, Poll, Queue, Rate, ScalingPolicy, Scenario, Stack, Step, StepScaling,
+    TargetTracking,
 };
 use crate::time::{DAY, MINUTE, Nanos, SECOND, seconds};
 
@@ -22,6 +23,14 @@ pub(super) fn ordered(t: &Table<'_>, low: (&str, Nanos), high: (&str, Nanos)) {
     if low.1 > high.1 {
         let (is, most) = (show_duration(low.1), show_duration(high.1));
         t.problem(low.0, format!("{is} is above {}, {most}; lower this or raise that", high.0));
+    }
+}
+
+/// The first of two instants must come after the second.
+pub(super) fn follows(t: &Table<'_>, late: (&str, Nanos), early: (&str, Nanos)) {
+    if late.1 <= early.1 {
+        let (is, from) = (show_duration(late.1), show_duration(early.1));
+        t.problem(late.0, format!("{is} is not after {}, {from}; write a later instant", early.0));
     }
 }
 
@@ -57,7 +66,81 @@ pub(super) fn scenario(t: &Table<'_>, scenario: &Scenario) {
     if messages <= 0.0 {
         t.problem("phases", "send no message at all; raise a rate".into());
     }
-    actions(t, scenario, longest + seconds(scenario.drain_max));
+    memory(t, scenario);
+    let end = longest + seconds(scenario.drain_max);
+    actions(t, scenario, end);
+    for (i, fault) in scenario.faults.iter().enumerate() {
+        self::fault(t, scenario, i, fault, (longest, end));
+    }
+}
+
+/// A message must not touch more memory than a worker has.
+fn memory(t: &Table<'_>, scenario: &Scenario) {
+    for stack in &scenario.stacks {
+        let memory_mb = match &stack.platform {
+            Platform::Ecs(ecs) => ecs.memory_mb,
+            Platform::Lambda(lambda) => lambda.memory_mb,
+        };
+        let (is, most) = (scenario.message.memory_bytes, u64::from(memory_mb) << 20);
+        if is > most {
+            let (is, most) = (show_size(is), show_size(most));
+            let text =
+                format!("{is} is above stacks.{}.memory, {most}; lower this or raise that", stack.name);
+            return t.problem("message.memory", text);
+        }
+    }
+}
+
+/// A fault has to happen to a stack that there is, while there is something to happen to.
+fn fault(t: &Table<'_>, scenario: &Scenario, index: usize, fault: &Fault, (load, run): (f64, f64)) {
+    let key = |name: &str| format!("faults.{index}.{name}");
+    let is_ecs = |stack: &Stack| matches!(stack.platform, Platform::Ecs(_));
+    let tasks = matches!(fault.kind, FaultKind::TaskKill { .. });
+    let named = fault.stack.as_ref().map(|name| (name, scenario.stacks.iter().find(|s| s.name == *name)));
+    match named {
+        Some((name, None)) => {
+            let names: Vec<&str> = scenario.stacks.iter().map(|stack| stack.name.as_str()).collect();
+            let text = format!("{} names no stack; write {}", quoted(name), alternatives(&names));
+            t.problem(&key("stack"), text);
+        }
+        Some((name, Some(stack))) if tasks && !is_ecs(stack) => {
+            let text =
+                format!("{} has no tasks; write an ECS stack, or fault = \"worker-crash\"", quoted(name));
+            t.problem(&key("stack"), text);
+        }
+        None if tasks && !scenario.stacks.iter().any(is_ecs) => {
+            t.problem(&key("fault"), "needs an ECS stack, and there is none; write \"worker-crash\"".into());
+        }
+        _ => {}
+    }
+    let begins = key(if fault.until > fault.from { "from" } else { "at" });
+    let of_messages = matches!(fault.kind, FaultKind::FailedMessages { .. } | FaultKind::SlowTail { .. });
+    let (end, what) = if of_messages { (load, "load") } else { (run, "run") };
+    if seconds(fault.from) >= end {
+        late(t, &begins, fault.from, end, what);
+    }
+    let is_short = |fault: &Fault| matches!(fault.kind, FaultKind::ShortVisibility { .. });
+    let meets = |other: &Fault| {
+        let both = |name: &String| other.concerns(name);
+        is_short(other)
+            && (fault.from < other.until && other.from < fault.until)
+            && fault.stack.as_ref().is_none_or(both)
+    };
+    if is_short(fault)
+        && let Some(other) = scenario.faults[..index].iter().position(meets)
+    {
+        let text = format!(
+            "the queue already has another timeout then, by faults.{other}; let this begin when that ends"
+        );
+        t.problem(&begins, text);
+    }
+}
+
+fn late(t: &Table<'_>, key: &str, at: Nanos, end: f64, what: &str) {
+    let (at, end) = (show_duration(at), show_duration((end * SECOND as f64) as Nanos));
+    let text =
+        format!("{at} is not before the end of the {what}, {end} at the latest; write an earlier instant");
+    t.problem(key, text);
 }
 
 /// Scheduled actions have to come before the end, and within the other bounds.
@@ -66,12 +149,8 @@ fn actions(t: &Table<'_>, scenario: &Scenario, end: f64) {
         let Platform::Ecs(ecs) = &stack.platform else { continue };
         for (i, policy) in ecs.scaling.iter().enumerate() {
             let ScalingPolicy::Scheduled(action) = policy else { continue };
-            if seconds(action.at) > end {
-                let (at, end) = (show_duration(action.at), show_duration((end * SECOND as f64) as Nanos));
-                let text = format!(
-                    "{at} is after the end of the run, {end} at the latest; write an earlier instant"
-                );
-                t.problem(&format!("stacks.{}.scaling.{i}.at", stack.name), text);
+            if seconds(action.at) >= end {
+                late(t, &format!("stacks.{}.scaling.{i}.at", stack.name), action.at, end, "run");
             }
         }
     }
@@ -379,45 +458,5 @@ pub(super) fn tracking(t: &Table<'_>, policy: &TargetTracking) {
             quoted(policy.metric.name())
         );
         t.problem("metric", text);
-    }
-}
-
-/// Pairs of parameters of which the first must not be above the second.
-const ORDERED: [(&str, &str); 15] = [
-    ("sqs-receive-median", "sqs-receive-p99"),
-    ("sqs-delete-median", "sqs-delete-p99"),
-    ("sqs-short-poll-shards", "sqs-shards"),
-    ("esm-idle", "esm-start"),
-    ("esm-start", "esm-maximum"),
-    ("esm-delivery-p10", "esm-delivery-p50"),
-    ("esm-delivery-p50", "esm-delivery-p90"),
-    ("esm-delivery-p90", "esm-delivery-p99"),
-    ("esm-throttle-retry-first", "esm-throttle-retry-most"),
-    ("lambda-start-overhead-min", "lambda-start-overhead-max"),
-    ("lambda-idle-min", "lambda-idle-max"),
-    ("lambda-age-min", "lambda-age-max"),
-    ("ecs-provisioning-min", "ecs-provisioning-max"),
-    ("ecs-start-min", "ecs-start-max"),
-    ("ec2-boot-min", "ec2-boot-max"),
-];
-
-/// The parameter block.
-pub(super) fn parameters(t: &Table<'_>, parameters: &Parameters) {
-    let beliefs = parameters.beliefs();
-    let value = |key: &str| beliefs.iter().find(|belief| belief.key == key).map(|belief| belief.value);
-    for (low, high) in ORDERED {
-        let (above, is, most) = match (value(low), value(high)) {
-            (Some(Setting::Nanos(a)), Some(Setting::Nanos(b))) => (a > b, show_duration(a), show_duration(b)),
-            (Some(Setting::Count(a)), Some(Setting::Count(b))) => {
-                (a > b, show_count(a.into()), show_count(b.into()))
-            }
-            (Some(Setting::Number(a)), Some(Setting::Number(b))) => (a > b, a.to_string(), b.to_string()),
-            _ => continue,
-        };
-        if above && t.has(low) {
-            t.problem(low, format!("{is} is above {high}, {most}; lower this or raise that"));
-        } else if above {
-            t.problem(high, format!("{most} is below {low}, {is}; raise this or lower that"));
-        }
     }
 }

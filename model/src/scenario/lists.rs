@@ -1,6 +1,7 @@
-//! Lists of values: any number of them, or the least and the most of a range.
+//! Lists of values: any number of them, the least and the most of a range, or a command line.
 
 use super::kinds::{At, Kind};
+use super::problem::quoted;
 use super::tree::Value;
 use serde_json::{Value as Json, json};
 
@@ -78,4 +79,63 @@ where
     fn example(&self) -> String {
         self.0.example()
     }
+}
+
+/// A program and its arguments, each as it is given to the program.
+pub(super) struct Command;
+
+impl Kind for Command {
+    type Out = Vec<String>;
+
+    fn read(&self, at: &At<'_>) -> Option<Vec<String>> {
+        const MOST: usize = 100;
+        let items = match &at.node.value {
+            Value::Array(items) => items,
+            Value::Text(line) if !line.trim().is_empty() => {
+                let words: Vec<String> = line.split_whitespace().take(MOST).map(quoted).collect();
+                return at.is_not("a list", &format!("[{}]", words.join(", ")));
+            }
+            _ => return at.is_not("a list", &self.example()),
+        };
+        if items.is_empty() || items.len() > MOST {
+            let is =
+                if items.is_empty() { "is empty".into() } else { format!("has {} elements", items.len()) };
+            at.problem(format!(
+                "{is}; write the program and up to {} arguments, e.g. {}",
+                MOST - 1,
+                self.example()
+            ));
+            return None;
+        }
+        let words: Vec<Option<String>> =
+            items.iter().enumerate().map(|(i, item)| word(&at.item(i, item))).collect();
+        words.into_iter().collect()
+    }
+
+    fn schema(&self) -> Json {
+        json!({
+            "type": "array",
+            "items": { "type": "string", "minLength": 1 },
+            "minItems": 1,
+            "maxItems": 100,
+            "examples": [["python3", "app.py"]],
+        })
+    }
+
+    fn example(&self) -> String {
+        "[\"python3\", \"app.py\"]".into()
+    }
+}
+
+fn word(at: &At<'_>) -> Option<String> {
+    let Value::Text(text) = &at.node.value else { return at.is_not("text", "it in quotes") };
+    if text.is_empty() {
+        at.problem("is empty; write the argument, or remove it".into());
+        return None;
+    }
+    if text.contains('\0') {
+        at.problem("holds a NUL, which no argument can; remove it".into());
+        return None;
+    }
+    Some(text.clone())
 }

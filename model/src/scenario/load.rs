@@ -85,6 +85,8 @@ pub struct Message {
     pub body_bytes: (u32, u32),
     /// The characters that bodies are made of (ASCII).
     pub alphabet: String,
+    /// Memory that the work touches, in bytes; a simulation has no use for it.
+    pub memory_bytes: u64,
     /// Message groups (tenants) to draw from; 1 means none.
     pub groups: u32,
 }
@@ -97,6 +99,7 @@ impl Default for Message {
             failure: 0.0,
             body_bytes: (256, 256),
             alphabet: "ABCDEFGHIJKLMNOPQRSTUVWXYZ".into(),
+            memory_bytes: 0,
             groups: 1,
         }
     }

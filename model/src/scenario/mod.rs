@@ -7,7 +7,9 @@ mod arrivals;
 mod check;
 mod describe;
 mod ecs;
+mod faults;
 mod files;
+mod injection;
 mod kinds;
 mod lambda;
 mod lists;
@@ -29,6 +31,7 @@ mod units;
 
 pub use describe::describe;
 pub use ecs::{Capacity, Delete, Ec2, Ecs, INSTANCE_TYPES, InstanceType, Poll, Worker};
+pub use faults::{Fault, FaultKind};
 pub use lambda::{InitDuration, Lambda, Package, ProvisionedPollers, Runtime};
 pub use load::{Arrivals, Batches, Distribution, Message, Phase, Rate, TraceInterval};
 pub use parameters::{Belief, Confidence, Parameters, Setting};
@@ -63,6 +66,8 @@ pub struct Scenario {
     pub message: Message,
     /// Two to six consumers; the first is the reference.
     pub stacks: Vec<Stack>,
+    /// What goes wrong, and when.
+    pub faults: Vec<Fault>,
     /// The beliefs about AWS that are in force.
     pub parameters: Parameters,
 }
@@ -78,6 +83,35 @@ pub struct Stack {
     pub log_bytes_per_message: u32,
     /// What drains it.
     pub platform: Platform,
+    /// Target `local`: the worker's program and arguments; `None` is the reference worker.
+    pub command: Option<Vec<String>>,
+    /// Target `local`: how long capacity takes to come.
+    pub provisioning: Provisioning,
+}
+
+impl Stack {
+    /// A stack with AWS's own defaults.
+    #[must_use]
+    pub fn new(name: &str, platform: Platform) -> Self {
+        Self {
+            name: name.into(),
+            queue: Queue::default(),
+            log_bytes_per_message: 0,
+            platform,
+            command: None,
+            provisioning: Provisioning::default(),
+        }
+    }
+}
+
+/// How long capacity takes to come where the platform is not AWS itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Provisioning {
+    /// As the simulator believes: network interface, image pull, microVM; only the program's own start is real.
+    #[default]
+    Modelled,
+    /// None: only the program's own start.
+    None,
 }
 
 /// Attributes of an SQS standard queue.

@@ -217,6 +217,9 @@ parameters! {
     esm_error_decrease "esm-error-decrease" number = 0.03, Inferred,
         "Share of its concurrency that a mapping gives up with each failed invocation (it regains it at the ramp).",
         "Fitted to rehanvdm.com/blog/sqs-lambda-esm-scaling-behaviour (2026-03-31): 60 falls to 25, 16, 13 at 1, 5, 10 % errors; this gives 33, 15, 10.";
+    esm_call_retry "esm-call-retry" nanos = SECOND, Inferred,
+        "Pause before a mapping repeats a call to SQS that failed.",
+        "Unpublished: an assumption.";
     esm_window_wait "esm-window-wait" nanos = 20 * SECOND, Documented,
         "With a batching window and little traffic, a batch can be held this long even if the window is shorter.",
         "Lambda developer guide 2023, using Lambda with SQS.";
@@ -303,6 +306,9 @@ parameters! {
     ecs_service_launch_per_minute "ecs-service-launch-per-minute" count = 500, Documented,
         "Tasks that one service's scheduler launches per minute.",
         "ECS service quotas, tasks launched by a service per minute.";
+    ecs_healthy_after "ecs-healthy-after" nanos = 40 * SECOND, Documented,
+        "In a deployment a task without health checks counts as healthy this long after it began to run.",
+        "ECS API reference, DeploymentConfiguration, minimumHealthyPercent.";
     ecs_metric_lag "ecs-metric-lag" nanos = 60 * SECOND, Inferred,
         "From the end of a minute to its AWS/ECS datapoint being visible to alarms.",
         "As sqs-metric-lag.";

@@ -5,6 +5,7 @@
 
 use super::arrivals::phase;
 use super::files::said;
+use super::injection::{self, FAULT, fault};
 use super::kinds::{At, Bytes, Choice, Count, Kind, Line, Number, Span, Sub, Text, Whole};
 use super::lists::{List, Range};
 use super::overrides;
@@ -150,6 +151,8 @@ pub(super) fn scenario(t: &mut Table<'_>) -> Option<Scenario> {
         "Two to six named consumers of one queue each; the first is the reference.",
         &Stacks { queue, limit },
     );
+    let doc = "What goes wrong, and when: the same for every target.";
+    let faults = t.get("faults", doc, &List(Sub(FAULT, fault), injection::MOST), Vec::new());
     let scenario = Scenario {
         title: title?,
         analysis: analysis?,
@@ -160,6 +163,7 @@ pub(super) fn scenario(t: &mut Table<'_>) -> Option<Scenario> {
         phases: phases?,
         message,
         stacks: stacks?,
+        faults,
         parameters,
     };
     if t.clean() {
@@ -170,6 +174,8 @@ pub(super) fn scenario(t: &mut Table<'_>) -> Option<Scenario> {
 
 fn message(t: &mut Table<'_>) -> Option<Message> {
     let default = Message::default();
+    let doc = "Memory that the work touches on a real worker; a simulation has no use for it.";
+    let memory = Bytes { least: 0, most: 2 * units::GB, bare: false };
     let message = Message {
         work: t.get(
             "work",
@@ -197,6 +203,7 @@ fn message(t: &mut Table<'_>) -> Option<Message> {
             default.body_bytes,
         ),
         alphabet: t.get("alphabet", "The characters that bodies are made of.", &Alphabet, default.alphabet),
+        memory_bytes: t.get("memory", doc, &memory, 0).into(),
         groups: t.get(
             "groups",
             "Message groups (tenants) to draw from; 1 means none.",

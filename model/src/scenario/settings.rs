@@ -2,7 +2,8 @@
 
 use super::kinds::{Number, Span, Whole};
 use super::table::Table;
-use super::{Parameters, Setting, check};
+use super::units::{show_count, show_duration};
+use super::{Parameters, Setting};
 use crate::time::{DAY, MICROSECOND, MILLISECOND, MINUTE, Nanos, SECOND};
 
 /// The keys of `[parameters]`.
@@ -29,7 +30,7 @@ pub(super) fn parameters(t: &mut Table<'_>) -> Option<Parameters> {
         let _known = parameters.set(key, setting);
     }
     if t.clean() {
-        check::parameters(t, &parameters);
+        check(t, &parameters);
     }
     Some(parameters)
 }
@@ -39,7 +40,7 @@ fn shortest(key: &str) -> Nanos {
     match key {
         "sqs-receive-median" | "sqs-receive-p99" => 100 * MICROSECOND,
         "esm-wait-time" => SECOND,
-        "esm-throttle-retry-first" | "esm-throttle-retry-most" => MILLISECOND,
+        "esm-throttle-retry-first" | "esm-throttle-retry-most" | "esm-call-retry" => MILLISECOND,
         "lambda-age-min" | "lambda-age-max" => MINUTE,
         _ => 0,
     }
@@ -58,5 +59,45 @@ fn numbers(key: &str) -> (f64, f64) {
         "ecs-pull-spread" => (0.0, 3.0),
         "spot-interruptions-per-hour" => (0.0, 3_600.0),
         _ => (0.0, 1.0),
+    }
+}
+
+/// Pairs of parameters of which the first must not be above the second.
+const ORDERED: [(&str, &str); 15] = [
+    ("sqs-receive-median", "sqs-receive-p99"),
+    ("sqs-delete-median", "sqs-delete-p99"),
+    ("sqs-short-poll-shards", "sqs-shards"),
+    ("esm-idle", "esm-start"),
+    ("esm-start", "esm-maximum"),
+    ("esm-delivery-p10", "esm-delivery-p50"),
+    ("esm-delivery-p50", "esm-delivery-p90"),
+    ("esm-delivery-p90", "esm-delivery-p99"),
+    ("esm-throttle-retry-first", "esm-throttle-retry-most"),
+    ("lambda-start-overhead-min", "lambda-start-overhead-max"),
+    ("lambda-idle-min", "lambda-idle-max"),
+    ("lambda-age-min", "lambda-age-max"),
+    ("ecs-provisioning-min", "ecs-provisioning-max"),
+    ("ecs-start-min", "ecs-start-max"),
+    ("ec2-boot-min", "ec2-boot-max"),
+];
+
+/// Contradictions between parameters.
+fn check(t: &Table<'_>, parameters: &Parameters) {
+    let beliefs = parameters.beliefs();
+    let value = |key: &str| beliefs.iter().find(|belief| belief.key == key).map(|belief| belief.value);
+    for (low, high) in ORDERED {
+        let (above, is, most) = match (value(low), value(high)) {
+            (Some(Setting::Nanos(a)), Some(Setting::Nanos(b))) => (a > b, show_duration(a), show_duration(b)),
+            (Some(Setting::Count(a)), Some(Setting::Count(b))) => {
+                (a > b, show_count(a.into()), show_count(b.into()))
+            }
+            (Some(Setting::Number(a)), Some(Setting::Number(b))) => (a > b, a.to_string(), b.to_string()),
+            _ => continue,
+        };
+        if above && t.has(low) {
+            t.problem(low, format!("{is} is above {high}, {most}; lower this or raise that"));
+        } else if above {
+            t.problem(high, format!("{most} is below {low}, {is}; raise this or lower that"));
+        }
     }
 }

@@ -1,14 +1,14 @@
 //! Stacks: queues, ECS services and Lambda functions.
 
 use super::kinds::{At, Bytes, Choice, Count, Flag, Kind, Megabytes, Number, Span, Sub};
-use super::lists::List;
+use super::lists::{Command, List};
 use super::problem::{clipped, quoted};
 use super::scaling::policy;
 use super::table::Table;
 use super::tree::Value;
 use super::{
     Architecture, Capacity, Delete, Ec2, Ecs, INSTANCE_TYPES, InitDuration, Lambda, Package, Platform, Poll,
-    ProvisionedPollers, Queue, Runtime, Stack, Worker, check,
+    ProvisionedPollers, Provisioning, Queue, Runtime, Stack, Worker, check,
 };
 use crate::time::{DAY, HOUR, MINUTE, SECOND};
 use serde_json::{Value as Json, json};
@@ -49,7 +49,7 @@ impl Kind for Stacks {
     }
 
     fn schema(&self) -> Json {
-        let stack = Table::describe(|t: &mut Table<'_>| keys(t, self.queue, self.limit));
+        let stack = Table::describe(|t: &mut Table<'_>| keys(t, "", self.queue, self.limit));
         json!({
             "type": "object",
             "minProperties": 2,
@@ -78,9 +78,7 @@ impl Stacks {
             at.problem(format!("{} is not a stack; write [stacks.{}]", at.node.show(), clipped(name)));
             return None;
         }
-        let read = Table::read(at, |t| keys(t, self.queue, self.limit)).flatten()?;
-        let (queue, log_bytes_per_message, platform) = read;
-        Some(Stack { name: name.into(), queue, log_bytes_per_message, platform })
+        Table::read(at, |t| keys(t, name, self.queue, self.limit)).flatten()
     }
 }
 
@@ -91,13 +89,18 @@ enum Which {
 }
 
 /// The keys of a stack.
-fn keys(t: &mut Table<'_>, base: Queue, limit: u64) -> Option<(Queue, u32, Platform)> {
+fn keys(t: &mut Table<'_>, name: &str, base: Queue, limit: u64) -> Option<Stack> {
     let doc = "This stack's queue, where it differs from [queue].";
     let sub = Sub("{ visibility-timeout = \"30s\" }", |t: &mut Table<'_>| Some(queue(t, base)));
     let queue = t.optional("queue", doc, &sub).unwrap_or(base);
     let doc = "Log bytes that the worker itself writes per message.";
     let log_bytes = Bytes { least: 0, most: 1 << 20, bare: false };
-    let log_bytes = t.get("log-bytes-per-message", doc, &log_bytes, LOG_BYTES);
+    let log_bytes_per_message = t.get("log-bytes-per-message", doc, &log_bytes, LOG_BYTES);
+    let doc = "Target local: the worker's program and its arguments; without it the reference worker.";
+    let command = t.optional("command", doc, &Command);
+    let doc = "Target local: whether capacity takes as long to come as a simulation believes, or no time.";
+    let choices = vec![(Provisioning::Modelled, "modelled"), (Provisioning::None, "none")];
+    let provisioning = t.get("provisioning", doc, &Choice(choices), Provisioning::default());
     let read = |t: &mut Table<'_>, which: Which| match which {
         Which::Ecs => ecs(t).map(Platform::Ecs),
         Which::Lambda => lambda(t, &queue, limit).map(Platform::Lambda),
@@ -105,7 +108,7 @@ fn keys(t: &mut Table<'_>, base: Queue, limit: u64) -> Option<(Queue, u32, Platf
     let doc = "What drains the queue: an ECS service, or a Lambda function behind an event source mapping.";
     let names = [(Which::Ecs, "ecs"), (Which::Lambda, "lambda")];
     let platform = t.variants("platform", doc, &names, &read).flatten();
-    Some((queue, log_bytes, platform?))
+    Some(Stack { queue, log_bytes_per_message, command, provisioning, ..Stack::new(name, platform?) })
 }
 
 /// The keys of a queue; `base` holds where a key is not written.
