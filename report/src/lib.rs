@@ -5,6 +5,7 @@
 //! all of them and charts show the first.
 
 mod chart;
+pub mod compare;
 pub mod cost;
 pub mod estimate;
 mod format;

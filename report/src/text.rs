@@ -117,13 +117,13 @@ pub(crate) fn difference(row: &Row, stack: usize) -> String {
     }
 }
 
-fn widths(lines: &[Vec<String>]) -> Vec<usize> {
+pub(crate) fn widths(lines: &[Vec<String>]) -> Vec<usize> {
     let columns = lines.first().map_or(0, Vec::len);
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     (0..columns).map(width).collect()
 }
 
-fn print(out: &mut String, line: &[String], widths: &[usize], before: &str) {
+pub(crate) fn print(out: &mut String, line: &[String], widths: &[usize], before: &str) {
     let mut text = String::from(before);
     for (column, (cell, width)) in line.iter().zip(widths).enumerate() {
         let padding = " ".repeat(width - cell.chars().count());

@@ -43,11 +43,11 @@ fn scenario(platform: Platform, failure: f64) -> Scenario {
             ..Message::default()
         },
         stacks: vec![Stack {
-            name: "stack".into(),
             queue: Queue { max_receive_count: Some(5), ..Queue::default() },
             log_bytes_per_message: 200,
-            platform,
+            ..Stack::new("stack", platform)
         }],
+        faults: Vec::new(),
         parameters: Parameters::default(),
     }
 }

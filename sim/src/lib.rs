@@ -9,6 +9,7 @@ mod cpu;
 mod ecs;
 mod engine;
 mod events;
+mod faults;
 mod lambda;
 mod meters;
 mod run;

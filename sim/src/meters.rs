@@ -23,6 +23,22 @@ struct Tally {
     points: Vec<(Nanos, f64)>,
 }
 
+impl Tally {
+    /// The total has fallen, for something ended that had been metered to a later end: the windows before had too much.
+    #[cold]
+    fn take_back(&mut self) {
+        let mut excess = (self.before - self.total) as f64;
+        while let Some(last) = self.points.last_mut().filter(|_| excess > 0.0) {
+            let taken = excess.min(last.1);
+            (last.1, excess) = (last.1 - taken, excess - taken);
+            if last.1 == 0.0 {
+                self.points.pop();
+            }
+        }
+        self.before = self.total;
+    }
+}
+
 /// The series and totals of one stack.
 #[derive(Clone, Debug)]
 pub(crate) struct Meters {
@@ -100,6 +116,9 @@ impl Meters {
         });
         let tally = &mut self.tallies[index];
         tally.total = total;
+        if total < tally.before {
+            tally.take_back();
+        }
         if total > tally.before {
             let used = (total - tally.before) as f64;
             let previous = start.saturating_sub(self.window);

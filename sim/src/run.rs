@@ -96,15 +96,14 @@ fn simulate_stack(
         events: Events::default(),
         books: Books::new(window, stack.log_bytes_per_message, options.records),
     };
-    let message = &scenario.message;
     let (world, end, account_limited) = match &stack.platform {
         Platform::Ecs(ecs) => {
-            let mut consumer = EcsStack::new(world, stack, ecs, beliefs, seed, message);
+            let mut consumer = EcsStack::new(world, scenario, stack, ecs);
             let end = play(plan, &mut consumer, bounds);
             (consumer.into_world(), end, false)
         }
         Platform::Lambda(lambda) => {
-            let mut consumer = LambdaStack::new(world, stack, lambda, beliefs, seed, message);
+            let mut consumer = LambdaStack::new(world, scenario, stack, lambda);
             let end = play(plan, &mut consumer, bounds);
             let limited = consumer.account_limited();
             (consumer.into_world(), end, limited)

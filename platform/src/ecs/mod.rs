@@ -1,16 +1,19 @@
 //! An ECS service: its scheduler, and the capacity that its tasks run on.
 //!
 //! Goals: launch-rate buckets, start-up by provisioning, pull and start, SIGTERM and SIGKILL, Spot interruptions,
-//! EC2 capacity with managed scaling, what is billed and from when.
-//! Non-goals: what the task's program does, rolling deployments, placement across zones.
+//! rolling deployments, EC2 capacity with managed scaling, what is billed and from when.
+//! Non-goals: what the task's program does, placement across zones.
 //!
 //! Sources: ECS developer guide (service quotas and throttling, Fargate capacity providers, cluster auto
 //! scaling), ECS API reference, aws.amazon.com/fargate/pricing; start-up times as cited in `Parameters`.
 
 mod cluster;
+mod control;
+mod rolling;
 
 use crate::bucket::Bucket;
 use cluster::Cluster;
+pub use control::{Control, Counts, Reading, Window};
 use model::random::{Sampler, Stream};
 use model::scenario::{Capacity, Ecs, Parameters};
 use model::time::{HOUR, MINUTE, Nanos, SECOND};
@@ -48,7 +51,7 @@ pub enum Command {
         /// When the warning comes.
         at: Nanos,
     },
-    /// Call [`Service::reconcile`] at `at`: capacity becomes ready.
+    /// Call [`Service::reconcile`] at `at`: capacity becomes ready, or a task counts as healthy.
     Wake {
         /// When.
         at: Nanos,
@@ -85,6 +88,10 @@ enum State {
 #[derive(Clone, Copy, Debug)]
 struct Task {
     state: State,
+    /// The deployment that it belongs to.
+    version: u32,
+    /// When it counts as healthy, once it runs.
+    healthy_at: Nanos,
     billed_from: Nanos,
     /// EC2 instance, by number.
     instance: u32,
@@ -108,6 +115,11 @@ pub struct Service {
     launching: Vec<TaskId>,
     running: Vec<TaskId>,
     stopping: u32,
+    /// Deployments so far.
+    version: u32,
+    /// Running tasks of earlier versions: a deployment is in progress while there are any.
+    outdated: u32,
+    healthy_after: Nanos,
     launches: Bucket,
     cluster: Option<Cluster>,
     on_fargate: bool,
@@ -140,6 +152,9 @@ impl Service {
             launching: Vec::new(),
             running: Vec::new(),
             stopping: 0,
+            version: 0,
+            outdated: 0,
+            healthy_after: beliefs.ecs_healthy_after,
             launches: Bucket::new(
                 (beliefs.ecs_service_launch_per_minute / 60).max(1),
                 beliefs.ecs_service_launch_per_minute,
@@ -195,6 +210,7 @@ impl Service {
             let task = self.create(State::Launching { pull_at: 0 }, instance);
             self.launching.push(task);
             self.started(0, task, out);
+            self.tasks[task as usize].healthy_at = 0;
         }
     }
 
@@ -206,7 +222,11 @@ impl Service {
 
     /// Launches what is missing, stops what is too much, places what waits.
     pub fn reconcile(&mut self, now: Nanos, account: &mut Account, out: &mut Vec<Command>) {
-        let mut active = self.running() + self.pending();
+        if self.outdated > 0 {
+            self.roll(now, out);
+        }
+        // While a new version takes over, those that it replaces are not too many.
+        let mut active = self.running() + self.pending() - self.outdated;
         while active < self.desired {
             active += 1;
             let task = self.create(State::Waiting, 0);
@@ -232,7 +252,7 @@ impl Service {
     }
 
     fn create(&mut self, state: State, instance: u32) -> TaskId {
-        self.tasks.push(Task { state, billed_from: 0, instance });
+        self.tasks.push(Task { state, version: self.version, healthy_at: 0, billed_from: 0, instance });
         (self.tasks.len() - 1) as TaskId
     }
 
@@ -265,24 +285,34 @@ impl Service {
         if let Some(task) = self.waiting.pop_back() {
             self.tasks[task as usize].state = State::Stopped;
         } else if let Some(task) = self.launching.pop() {
-            // Billing starts with the pull.
-            if let State::Launching { pull_at } = self.tasks[task as usize].state
-                && pull_at < now
-            {
-                self.bill(now - pull_at);
-            }
-            self.end(now, task);
-            out.push(Command::Cancel { task });
+            self.cancel(now, task, out);
         } else if let Some(&task) = self.running.last() {
             self.stop(now, task, self.stop_timeout, out);
         }
     }
 
+    /// Gives up a task that was on its way.
+    fn cancel(&mut self, now: Nanos, task: TaskId, out: &mut Vec<Command>) {
+        // Billing starts with the pull.
+        if let State::Launching { pull_at } = self.tasks[task as usize].state
+            && pull_at < now
+        {
+            self.bill(now - pull_at);
+        }
+        self.end(now, task);
+        out.push(Command::Cancel { task });
+    }
+
     fn stop(&mut self, now: Nanos, task: TaskId, timeout: Nanos, out: &mut Vec<Command>) {
-        self.running.retain(|&other| other != task);
+        self.leave_running(task);
         self.tasks[task as usize].state = State::Stopping;
         self.stopping += 1;
         out.push(Command::Stop { task, kill_at: now + timeout });
+    }
+
+    fn leave_running(&mut self, task: TaskId) {
+        self.running.retain(|&other| other != task);
+        self.outdated -= u32::from(self.tasks[task as usize].version < self.version);
     }
 
     /// The task's program begins. False if it was cancelled meanwhile.
@@ -296,6 +326,10 @@ impl Service {
         }
         let entry = &mut self.tasks[task as usize];
         (entry.state, entry.billed_from) = (State::Running, pull_at);
+        entry.healthy_at = now + self.healthy_after;
+        if self.outdated > 0 {
+            out.push(Command::Wake { at: entry.healthy_at });
+        }
         if let Some(lifetime) = &self.interruption {
             let at = now + lifetime.draw(&mut self.stream);
             out.push(Command::Interrupt { task, at });
@@ -327,6 +361,46 @@ impl Service {
         }
         self.meter(now);
         self.stopping -= 1;
+        self.close(now, task);
+    }
+
+    /// The program of a task has died by itself; false if the task did not run. The scheduler starts another in its
+    /// place at once: only tasks that never run are held back.
+    ///
+    /// Source: ECS developer guide, service throttle logic.
+    pub fn crashed(
+        &mut self,
+        now: Nanos,
+        task: TaskId,
+        account: &mut Account,
+        out: &mut Vec<Command>,
+    ) -> bool {
+        match self.tasks[task as usize].state {
+            State::Stopping => self.exited(now, task),
+            State::Running => {
+                self.meter(now);
+                self.leave_running(task);
+                self.close(now, task);
+                self.reconcile(now, account, out);
+            }
+            State::Waiting | State::Launching { .. } | State::Stopped => return false,
+        }
+        true
+    }
+
+    /// StopTask for the `count` oldest of the running tasks; returns how many those are. The scheduler starts others
+    /// in their place.
+    pub fn kill(&mut self, now: Nanos, count: u32, account: &mut Account, out: &mut Vec<Command>) -> u32 {
+        let chosen: Vec<TaskId> = self.running.iter().copied().take(count as usize).collect();
+        for &task in &chosen {
+            self.stop(now, task, self.stop_timeout, out);
+        }
+        self.reconcile(now, account, out);
+        chosen.len() as u32
+    }
+
+    /// Bills a task to its end.
+    fn close(&mut self, now: Nanos, task: TaskId) {
         // What metering has not covered: the rest of the last second, and of the minimum.
         let lived = now - self.tasks[task as usize].billed_from;
         let billed = lived.next_multiple_of(SECOND).max(self.billing_minimum);

@@ -42,6 +42,16 @@ impl World {
         }
     }
 
+    fn reconcile(&mut self, now: Nanos) {
+        let mut out = Vec::new();
+        self.service.reconcile(now, &mut self.account, &mut out);
+        self.note(out);
+    }
+
+    fn counts(&self) -> (u32, u32, u32) {
+        (self.service.running(), self.service.pending(), self.service.stopping())
+    }
+
     fn minute(&mut self, now: Nanos) {
         self.start_until(now);
         let mut out = Vec::new();
@@ -216,4 +226,152 @@ fn empty_instances_go_after_fifteen_minutes_by_halves() {
     assert_eq!(sizes[..14], [8; 14]);
     assert_eq!(sizes[14..], [4, 2, 1, 0, 0]);
     assert_eq!(w.service.billed(HOUR).task_time, 0, "EC2 bills instances");
+}
+
+#[test]
+fn a_crashed_task_is_billed_to_its_end_and_replaced_at_once() {
+    let mut w = world(&with_image(105));
+    w.service.begin_running(2, &mut Vec::new());
+    let mut out = Vec::new();
+    assert!(w.service.crashed(90 * SECOND, 0, &mut w.account, &mut out));
+    assert!(!w.service.crashed(90 * SECOND, 0, &mut w.account, &mut out), "it is gone");
+    w.note(out);
+    assert_eq!(w.counts(), (1, 1, 0));
+    assert!(w.stops.is_empty(), "nobody sends a signal to what has died");
+    let replaced = w.starts[0];
+    assert!((100 * SECOND..120 * SECOND).contains(&replaced.0) && replaced.1 == 2);
+    // The one lived 90 s, the other lives on; the pull of the third is billed once it begins.
+    assert_eq!(w.service.billed(91 * SECOND).task_time, (90 + 91) * SECOND);
+    w.start_until(3 * MINUTE);
+    assert_eq!(w.counts(), (2, 0, 0));
+    // One that dies while it is being stopped was not wanted any more.
+    w.desire(4 * MINUTE, 1);
+    let mut out = Vec::new();
+    assert!(w.service.crashed(4 * MINUTE + SECOND, w.stops[0].1, &mut w.account, &mut out));
+    assert!(out.is_empty());
+    assert_eq!(w.counts(), (1, 0, 0));
+}
+
+#[test]
+fn killed_tasks_have_their_stop_timeout_and_are_replaced() {
+    let mut w = world(&with_image(105));
+    w.service.begin_running(3, &mut Vec::new());
+    let mut out = Vec::new();
+    assert_eq!(w.service.kill(MINUTE, 2, &mut w.account, &mut out), 2);
+    w.note(out);
+    assert_eq!((w.counts(), &w.stops[..]), ((1, 2, 2), &[(90 * SECOND, 0), (90 * SECOND, 1)][..]));
+    let mut out = Vec::new();
+    assert_eq!(w.service.kill(MINUTE, 9, &mut w.account, &mut out), 1, "those that run");
+    assert_eq!(w.counts(), (0, 3, 3));
+}
+
+/// ECS API reference: 100 % stay healthy, at most 200 % run, and a task is healthy 40 s after it began to run.
+#[test]
+fn a_deployment_replaces_one_generation_by_the_next() {
+    let mut w = world(&with_image(105));
+    w.service.begin_running(3, &mut Vec::new());
+    w.desire(MINUTE, 4);
+    let on_its_way = w.starts[0].1;
+    let mut out = Vec::new();
+    w.service.deploy(MINUTE + SECOND, &mut w.account, &mut out);
+    assert!(out.contains(&Command::Cancel { task: on_its_way }));
+    w.note(out);
+    assert!(w.service.deploying());
+    assert_eq!(w.counts(), (3, 4, 0), "the new generation beside the old one");
+    let starts = w.starts.clone();
+    let mut stopped = Vec::new();
+    for (n, &(at, task)) in starts.iter().enumerate() {
+        let mut out = Vec::new();
+        assert!(w.service.started(at, task, &mut out));
+        assert!(out.contains(&Command::Wake { at: at + 40 * SECOND }), "start {n}");
+        assert!(w.service.running() + w.service.pending() <= 8);
+    }
+    // Four are wanted and three old ones are healthy: the first new one that is healthy makes up for the fourth.
+    for (n, &(at, _)) in starts.iter().enumerate() {
+        w.reconcile(at + 40 * SECOND - 1);
+        assert_eq!(w.stops.len(), n.saturating_sub(1), "not before the next one is healthy");
+        w.reconcile(at + 40 * SECOND);
+        stopped.clone_from(&w.stops);
+    }
+    assert_eq!(stopped.iter().map(|s| s.1).collect::<Vec<_>>(), [0, 1, 2], "the oldest first");
+    assert!(!w.service.deploying());
+    assert_eq!(w.counts(), (4, 0, 3));
+}
+
+#[test]
+fn deployments_overtake_each_other_and_survive_crashes() {
+    let mut w = world(&with_image(105));
+    w.service.begin_running(2, &mut Vec::new());
+    let mut out = Vec::new();
+    w.service.deploy(MINUTE, &mut w.account, &mut out);
+    w.note(out);
+    w.start_until(90 * SECOND);
+    assert_eq!(w.counts(), (4, 0, 0));
+    let mut out = Vec::new();
+    w.service.deploy(90 * SECOND, &mut w.account, &mut out);
+    // Two of the four that are replaced now are healthy, and two are wanted: the others can go.
+    assert_eq!(w.counts(), (2, 2, 2));
+    assert!(w.service.crashed(91 * SECOND, 0, &mut w.account, &mut out));
+    assert_eq!(w.counts(), (1, 2, 2), "the new version is on its way already");
+    w.note(out);
+    w.start_until(2 * MINUTE);
+    w.reconcile(3 * MINUTE);
+    assert!(!w.service.deploying());
+    assert_eq!(w.counts(), (2, 0, 3));
+    w.desire(4 * MINUTE, 0);
+    let mut out = Vec::new();
+    w.service.deploy(5 * MINUTE, &mut w.account, &mut out);
+    assert!(out.is_empty() && !w.service.deploying(), "nothing runs that could be replaced");
+}
+
+#[test]
+fn a_deployment_on_ec2_waits_for_room() {
+    let mut w = world(&on_ec2(1, 10));
+    w.service.begin_running(4, &mut Vec::new());
+    let mut out = Vec::new();
+    w.service.deploy(MINUTE, &mut w.account, &mut out);
+    w.note(out);
+    assert_eq!(w.counts(), (4, 4, 0), "the one instance is full");
+    for minute in 2..=8 {
+        w.minute(minute * MINUTE);
+        for (_, task) in std::mem::take(&mut w.stops) {
+            w.service.exited(minute * MINUTE, task);
+        }
+    }
+    assert_eq!((w.counts(), w.service.deploying()), ((4, 0, 0), false));
+}
+
+/// PutScalingPolicy: during a deployment scale-in is suspended, and scale-out is not.
+#[test]
+fn policies_do_not_scale_in_during_a_deployment() {
+    use model::scenario::{AlarmMetric, ScalingPolicy, TargetTracking};
+    let policy = TargetTracking {
+        metric: AlarmMetric::BacklogPerTask,
+        target: 10.0,
+        scale_out_cooldown: 0,
+        scale_in_cooldown: 0,
+        disable_scale_in: false,
+    };
+    let scaling = vec![ScalingPolicy::TargetTracking(policy)];
+    let ecs = Ecs { tasks: 5, min_tasks: 1, max_tasks: 10, scaling, ..with_image(10_000) };
+    let beliefs = Parameters::default();
+    let stream = |label| Stream::new(1, label);
+    let desired_after = |backlog: u64, deploys: bool| {
+        let mut control = Control::new(&ecs, &beliefs, stream("service"), stream("control"));
+        assert_eq!(control.begin(&ecs), 5);
+        for minute in 1..=30 {
+            control.sample(Reading { visible: backlog, ..Reading::default() });
+            control.every_minute(minute * MINUTE, 100 * minute, false, 0.0);
+            // Never before the second generation runs: its image is large.
+            if deploys && minute % 10 == 1 {
+                control.deploy(minute * MINUTE);
+                assert!(control.deploying());
+            }
+            control.evaluate(minute * MINUTE + control.evaluation_delay());
+        }
+        control.counts().desired
+    };
+    assert!(desired_after(0, false) < 5);
+    assert_eq!(desired_after(0, true), 5);
+    assert_eq!(desired_after(10_000, true), 10);
 }

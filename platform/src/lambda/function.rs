@@ -1,7 +1,7 @@
 //! A function's execution environments: one invocation each, reused last-in first-out, frozen in between.
 //!
 //! Goals: admission (reserved, provisioned and account concurrency, 1,000 new environments per ten seconds),
-//! reuse, idle and age limits, reset after a timeout or crash.
+//! reuse, idle and age limits, reset after a timeout or crash, new versions.
 //! Non-goals: what the handler does, and for how long (the driver knows).
 //!
 //! Sources: docs.aws.amazon.com/lambda/latest/dg: lambda-concurrency, scaling-behavior, lambda-runtime-environment.
@@ -20,6 +20,8 @@ pub struct Environment {
     pub provisioned: bool,
     /// Whether it was reset: the next invocation initialises again, within its own duration.
     pub reset: bool,
+    /// The version of the function that it runs.
+    version: u16,
     /// When it is replaced even if busy.
     retires_at: Nanos,
     /// How long it may stay idle.
@@ -72,6 +74,7 @@ pub struct Function {
     idle: Vec<Environment>,
     idle_provisioned: Vec<Environment>,
     created: u32,
+    version: u16,
     new_environments: Bucket,
     requests: Bucket,
     init: Sampler,
@@ -97,6 +100,7 @@ impl Function {
             idle: Vec::new(),
             idle_provisioned: Vec::new(),
             created: 0,
+            version: 0,
             new_environments: Bucket::new(
                 beliefs.lambda_new_environments,
                 beliefs.lambda_new_environments,
@@ -129,6 +133,11 @@ impl Function {
     #[must_use]
     pub fn idle(&self) -> u32 {
         (self.idle.len() + self.idle_provisioned.len()) as u32
+    }
+
+    /// The environments that wait, provisioned ones included. Those that are neither here nor busy have ended.
+    pub fn waiting(&self) -> impl Iterator<Item = Environment> + '_ {
+        self.idle.iter().chain(&self.idle_provisioned).copied()
     }
 
     /// Environments created so far.
@@ -179,18 +188,44 @@ impl Function {
         self.created += 1;
         let age = self.stream.between(self.age.0, self.age.1);
         let idle_ttl = self.stream.between(self.ttl.0, self.ttl.1);
-        Environment { id, provisioned, reset: false, retires_at: now + age, idle_ttl, idle_since: now }
+        let version = self.version;
+        let retires_at = now + age;
+        Environment { id, provisioned, reset: false, version, retires_at, idle_ttl, idle_since: now }
+    }
+
+    /// A new version takes the invocations from now on: idle environments are dropped, busy ones end with their
+    /// invocation. Provisioned concurrency was allocated to the new version beforehand.
+    ///
+    /// Source: Lambda developer guide, lambda-runtime-environment and provisioned-concurrency.
+    pub fn new_version(&mut self, now: Nanos) {
+        self.version = self.version.wrapping_add(1);
+        self.idle.clear();
+        for index in 0..self.idle_provisioned.len() {
+            self.idle_provisioned[index] = self.create(now, true);
+        }
     }
 
     /// The invocation is over; `reset` after a timeout or crash.
     #[inline]
     pub fn release(&mut self, now: Nanos, environment: Environment, reset: bool) {
         self.busy -= 1;
+        if environment.version != self.version {
+            return self.retire(now, environment);
+        }
         let environment = Environment { reset, idle_since: now, ..environment };
         if environment.provisioned {
             self.idle_provisioned.push(environment);
         } else {
             self.idle.push(environment);
+        }
+    }
+
+    /// Ends an environment of an earlier version; provisioned ones have a successor.
+    #[cold]
+    fn retire(&mut self, now: Nanos, environment: Environment) {
+        if environment.provisioned {
+            let successor = self.create(now, true);
+            self.idle_provisioned.push(successor);
         }
     }
 
@@ -274,6 +309,33 @@ mod tests {
         let mut f = function(&Lambda::default(), &beliefs);
         let admitted = (0..10).filter(|_| f.invoke(0) != Admission::Throttled(Limit::Account)).count();
         assert_eq!(admitted, 3);
+    }
+
+    #[test]
+    fn a_new_version_starts_anew() {
+        let mut f =
+            function(&Lambda { provisioned_concurrency: 2, ..Lambda::default() }, &Parameters::default());
+        let provisioned = [0, 0].map(|now| environment(f.invoke(now)));
+        let [a, b] = [0, 0].map(|now| environment(f.invoke(now)));
+        f.release(SECOND, a, false);
+        f.release(SECOND, provisioned[0], false);
+        f.new_version(2 * SECOND);
+        assert_eq!((f.busy(), f.idle()), (2, 1), "the successor of a provisioned environment");
+        f.release(3 * SECOND, b, false);
+        f.release(3 * SECOND, provisioned[1], true);
+        assert_eq!((f.busy(), f.idle()), (0, 2), "busy ones end with their invocation");
+        for _ in 0..2 {
+            let Admission::Warm { environment, init: 0 } = f.invoke(4 * SECOND) else {
+                panic!("provisioned")
+            };
+            assert!(environment.provisioned && environment.id > b.id);
+            assert!(!environment.reset);
+        }
+        let Admission::Cold { environment, .. } = f.invoke(4 * SECOND) else { panic!("a cold start") };
+        f.release(5 * SECOND, environment, false);
+        assert!(
+            matches!(f.invoke(6 * SECOND), Admission::Warm { environment: again, .. } if again.id == environment.id)
+        );
     }
 
     #[test]

@@ -58,6 +58,7 @@ pub struct AutoScaling {
     ecs_lag: Nanos,
     /// How long a scaling activity may be on its way.
     patience: Nanos,
+    scale_in_suspended: bool,
     activities: Vec<Activity>,
 }
 
@@ -164,6 +165,7 @@ impl AutoScaling {
             sqs_lag: beliefs.sqs_metric_lag,
             ecs_lag: beliefs.ecs_metric_lag,
             patience: beliefs.scaling_fulfilment_max,
+            scale_in_suspended: false,
             activities: Vec::new(),
         };
         for policy in &ecs.scaling {
@@ -229,6 +231,13 @@ impl AutoScaling {
         }
     }
 
+    /// Suspends what policies ask for when it is a scale-in, as during a deployment, or lets it go on.
+    ///
+    /// Source: Application Auto Scaling API reference, PutScalingPolicy.
+    pub fn suspend_scale_in(&mut self, suspended: bool) {
+        self.scale_in_suspended = suspended;
+    }
+
     /// Evaluates all alarms and policies, as CloudWatch does every minute.
     pub fn evaluate(&mut self, now: Nanos, metrics: &Metrics, running: u32) {
         // Fulfilled between two evaluations without anybody telling.
@@ -243,7 +252,7 @@ impl AutoScaling {
             proposals.extend(proposal);
             agreed &= agrees;
         }
-        if proposals.iter().any(|proposal| proposal.out) {
+        if self.scale_in_suspended || proposals.iter().any(|proposal| proposal.out) {
             proposals.retain(|proposal| proposal.out);
         } else {
             // Tracking policies scale in only together; step policies need nobody's consent.

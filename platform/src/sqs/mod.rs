@@ -9,6 +9,7 @@
 //! Time must not go backwards.
 
 mod deadlines;
+mod wire;
 
 use deadlines::{Deadline, Deadlines};
 use model::random::Stream;

@@ -228,3 +228,101 @@ fn slots_are_reused() {
     assert_eq!(q.slots.len(), 10);
     assert!(q.timers.first().is_none());
 }
+
+#[test]
+fn receipts_travel_as_bytes() {
+    let receipt = Receipt { slot: 0x0102_0304, life: 0x0506_0708, receive: 0x090a_0b0c };
+    assert_eq!(receipt.to_bytes(), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    assert_eq!(Receipt::from_bytes(receipt.to_bytes()), receipt);
+    let mut q = queue();
+    q.send(0, 7);
+    let r = receive(&mut q, 0, 1)[0].receipt;
+    for bytes in [[0xff; 12], [0; 12], Receipt { life: r.life + 1, ..r }.to_bytes()] {
+        let forged = Receipt::from_bytes(bytes);
+        assert_eq!(q.delete(forged), Deleted::Stale);
+        assert!(!q.change_visibility(0, forged, SECOND));
+    }
+    assert_eq!(q.delete(Receipt::from_bytes(r.to_bytes())), Deleted::Gone(7));
+}
+
+#[test]
+fn attributes_change_at_once() {
+    let mut q = queue();
+    (0..3).for_each(|i| q.send(0, i));
+    assert_eq!(q.attributes(), scenario::Queue::default());
+    receive(&mut q, 0, 3);
+    q.advance(30 * SECOND);
+    let attributes = scenario::Queue {
+        visibility_timeout: SECOND,
+        retention: 2 * MINUTE,
+        delay: 5 * SECOND,
+        max_receive_count: Some(1),
+    };
+    q.set_attributes(attributes);
+    assert_eq!(q.attributes(), attributes);
+    q.send(MINUTE, 9);
+    assert_eq!((q.visible(), q.delayed()), (3, 1), "the delay is for new messages");
+    assert!(receive(&mut q, MINUTE, 1).is_empty(), "those of before have been received often enough");
+    assert_eq!(q.departures().filter(|d| d.to == Destination::DeadLetterQueue).count(), 3);
+    q.advance(65 * SECOND);
+    q.expire(MINUTE + 2 * MINUTE);
+    assert_eq!(q.departures().map(|d| (d.payload, d.to)).collect::<Vec<_>>(), [(9, Destination::Expired)]);
+}
+
+#[test]
+fn a_restored_message_keeps_its_age() {
+    let mut s = settings();
+    s.attributes.retention = 10 * MINUTE;
+    let mut q = queue_with(s);
+    q.restore(8 * MINUTE, 7, MINUTE);
+    assert_eq!((q.visible(), q.oldest_sent_at()), (1, Some(MINUTE)));
+    let r = receive(&mut q, 9 * MINUTE, 1)[0];
+    assert_eq!((r.sent_at, r.first_received_at, r.receive_count), (MINUTE, 9 * MINUTE, 1));
+    q.advance(10 * MINUTE);
+    q.restore(10 * MINUTE, 8, 30 * MINUTE);
+    q.expire(11 * MINUTE);
+    assert!(receive(&mut q, 11 * MINUTE, 1).iter().all(|r| r.sent_at == 10 * MINUTE));
+    assert_eq!(q.departures().map(|d| (d.payload, d.to)).collect::<Vec<_>>(), [(7, Destination::Expired)]);
+}
+
+#[test]
+fn a_purge_takes_everything_and_makes_receipts_stale() {
+    let mut q = queue();
+    (0..20).for_each(|i| q.send(0, i));
+    q.send_delayed(0, 20, MINUTE);
+    let held = receive(&mut q, 0, 5);
+    let seen_again = receive(&mut q, 0, 5);
+    q.change_visibility(0, seen_again[0].receipt, 0);
+    q.advance(0);
+    // Deleted while it waits again: its number still stands in a ring.
+    assert!(matches!(q.delete(seen_again[0].receipt), Deleted::Gone(_)));
+    let mut gone = q.clear();
+    gone.sort_unstable();
+    assert_eq!(gone.len(), 20);
+    gone.dedup();
+    assert_eq!(gone.len(), 20, "each once");
+    assert!(q.is_empty() && q.next_timer() == Nanos::MAX && q.oldest_sent_at().is_none());
+    assert!(held.iter().all(|r| q.delete(r.receipt) == Deleted::Stale && !q.is_in_flight(r.receipt)));
+    assert!(!q.advance(HOUR) && receive(&mut q, HOUR, 10).is_empty());
+    assert_eq!(q.departures().count(), 0);
+    // The queue goes on as a new one would, in the slots it has.
+    let slots = q.slots.len();
+    (0..10).for_each(|i| q.send(HOUR, i));
+    let again = receive(&mut q, HOUR, 10);
+    assert_eq!((again.len(), q.slots.len()), (10, slots));
+    assert!(again.iter().all(|r| matches!(q.delete(r.receipt), Deleted::Gone(_))));
+}
+
+#[test]
+fn in_flight_is_what_a_receive_hides() {
+    let mut q = queue();
+    q.send(0, 7);
+    let first = receive(&mut q, 0, 1)[0].receipt;
+    assert!(q.is_in_flight(first));
+    q.advance(30 * SECOND);
+    assert!(!q.is_in_flight(first));
+    let second = receive(&mut q, 31 * SECOND, 1)[0].receipt;
+    assert!(q.is_in_flight(first) && q.is_in_flight(second), "the message is, whichever receipt asks");
+    q.delete(second);
+    assert!(!q.is_in_flight(second));
+}

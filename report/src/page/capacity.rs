@@ -202,5 +202,7 @@ fn kind(kind: ActivityKind) -> &'static str {
         ActivityKind::ScaleIn => "scale in",
         ActivityKind::Interruption => "interruption",
         ActivityKind::Throttling => "throttling",
+        ActivityKind::Fault => "fault",
+        ActivityKind::Deployment => "deployment",
     }
 }

@@ -1,17 +1,20 @@
 //! A stack that drains its queue with an ECS service: tasks that poll, work and delete.
 
 mod control;
+mod faults;
+mod lifecycle;
+mod polling;
 
 use crate::books::{Attempt, Books, Load};
 use crate::cpu::{CpuShare, CpuUse};
 use crate::engine::{Consumer, World};
 use crate::events::{Due, Token};
-use control::Control;
+use crate::faults::{Calls, Faults, fails};
 use model::random::{Sampler, Stream};
-use model::scenario::{Delete, Ecs, Message, Parameters, Poll, Stack, Worker};
-use model::time::{MILLISECOND, Nanos};
-use platform::ecs::TaskId;
-use platform::sqs::{Polling, Receipt, Received};
+use model::scenario::{Delete, Ecs, Poll, Scenario, Stack, Worker};
+use model::time::Nanos;
+use platform::ecs::{Control, TaskId};
+use platform::sqs::{Receipt, Received};
 use std::collections::VecDeque;
 
 /// Kinds of event. `WORK`: the id is a slot; else a task, or nothing.
@@ -27,6 +30,8 @@ mod kind {
     pub(super) const MINUTE: u32 = 8;
     pub(super) const EVALUATE: u32 = 9;
     pub(super) const SCHEDULED: u32 = 10;
+    /// The id is a fault's.
+    pub(super) const FAULT: u32 = 11;
 }
 
 /// A message on its way through a task.
@@ -87,6 +92,8 @@ struct Task {
     /// Names the poll that is outstanding: an event, or a place among the parked.
     poll: Token,
     parked_since: Option<Nanos>,
+    /// In a row.
+    failed_receives: u32,
 }
 
 pub(crate) struct EcsStack {
@@ -106,18 +113,15 @@ pub(crate) struct EcsStack {
     cpu: CpuShare,
     cpu_use: CpuUse,
     control: Control,
+    faults: Faults,
+    calls: Option<Box<Calls>>,
 }
 
 impl EcsStack {
-    pub(crate) fn new(
-        world: World,
-        stack: &Stack,
-        config: &Ecs,
-        beliefs: &Parameters,
-        seed: u64,
-        message: &Message,
-    ) -> Self {
-        let stack_seed = |what: &str| Stream::new(seed, &format!("{} {what}", stack.name));
+    pub(crate) fn new(world: World, scenario: &Scenario, stack: &Stack, config: &Ecs) -> Self {
+        let (beliefs, message) = (&scenario.parameters, &scenario.message);
+        let stack_seed = |what: &str| Stream::new(scenario.seed, &format!("{} {what}", stack.name));
+        let faults = Faults::of(scenario, stack);
         let mut new = Self {
             world,
             worker: config.worker,
@@ -133,6 +137,8 @@ impl EcsStack {
             cpu: CpuShare { share: message.cpu_share, vcpus: f64::from(config.cpu_units) / 1024.0 },
             cpu_use: CpuUse::default(),
             control: Control::new(config, beliefs, stack_seed("service"), stack_seed("control")),
+            calls: faults.calls(scenario, stack),
+            faults,
         };
         new.begin(config);
         new
@@ -140,152 +146,6 @@ impl EcsStack {
 
     pub(crate) fn into_world(self) -> World {
         self.world
-    }
-
-    /// The program of a task begins.
-    fn run_task(&mut self, now: Nanos, task: TaskId) {
-        let seat = self.free_seats.pop().unwrap_or(self.seats.len() as u32);
-        if seat as usize == self.seats.len() {
-            self.seats.push(task);
-        }
-        self.seats[seat as usize] = task;
-        let state = &mut self.tasks[task as usize];
-        (state.life, state.seat) = (Life::Running, seat);
-        self.poll(now, task);
-    }
-
-    /// Makes room for tasks up to `task`.
-    fn know_task(&mut self, task: TaskId) {
-        while self.tasks.len() <= task as usize {
-            self.tasks.push(Task {
-                life: Life::Pending,
-                busy: 0,
-                buffer: VecDeque::new(),
-                done: Vec::new(),
-                slots: Vec::new(),
-                free_slots: Vec::new(),
-                seat: 0,
-                poll: Token::default(),
-                parked_since: None,
-            });
-        }
-    }
-
-    /// A task asks for messages. False if it found none, and now waits.
-    fn poll(&mut self, now: Nanos, task: TaskId) -> bool {
-        let most = match self.worker.poll {
-            Poll::AllDone => self.worker.batch_size,
-            Poll::SlotFree => {
-                let free = self.worker.concurrency - self.tasks[task as usize].busy;
-                free.min(self.worker.batch_size)
-            }
-        };
-        if self.world.queue.visible() == 0 {
-            self.found_nothing(now, task);
-            return false;
-        }
-        let polling = if self.worker.wait_time > 0 { Polling::Long } else { Polling::Short };
-        let mut bytes = 0;
-        let World { queue, books, .. } = &mut self.world;
-        let buffer = &mut self.tasks[task as usize].buffer;
-        let polled = queue.receive(now, most, polling, self.visibility_timeout, |received, load| {
-            Books::held(load);
-            bytes += u64::from(load.bytes);
-            buffer.push_back(entry_of(load, received, now));
-        });
-        let Ok(count @ 1..) = polled else {
-            self.found_nothing(now, task);
-            return false;
-        };
-        books.counters.not_visible_max = books.counters.not_visible_max.max(queue.in_flight());
-        books.received(count, bytes);
-        self.received(now, task, count);
-        true
-    }
-
-    /// The `count` newest messages of the buffer have just been received: begins what there are slots for.
-    fn received(&mut self, now: Nanos, task: TaskId, count: u32) {
-        let here_at = now + self.receive_latency.draw(&mut self.stream);
-        let state = &mut self.tasks[task as usize];
-        state.buffer.iter_mut().rev().take(count as usize).for_each(|entry| entry.here_at = here_at);
-        let begin = (self.worker.concurrency - state.busy).min(state.buffer.len() as u32);
-        for _ in 0..begin {
-            let Some(entry) = self.tasks[task as usize].buffer.pop_front() else { break };
-            self.begin_work(now, task, entry);
-        }
-        let has_room = self.tasks[task as usize].busy < self.worker.concurrency;
-        if self.worker.poll == Poll::SlotFree && has_room {
-            // One receive at a time: the next goes out when this one is answered.
-            self.tasks[task as usize].poll = self.world.events.push(here_at, kind::POLL, task);
-        }
-    }
-
-    fn found_nothing(&mut self, now: Nanos, task: TaskId) {
-        if self.worker.wait_time == 0 {
-            self.world.books.empty_receives(1);
-            let answered = self.receive_latency.draw(&mut self.stream) + self.worker.idle_sleep;
-            // A poll takes time, whatever the beliefs say: the loop must move on.
-            let again = now + answered.max(MILLISECOND);
-            self.tasks[task as usize].poll = self.world.events.push(again, kind::POLL, task);
-            return;
-        }
-        let state = &mut self.tasks[task as usize];
-        state.parked_since = Some(now);
-        self.parked.push_back((task, now));
-        if self.worker.idle_sleep > 0 {
-            state.poll = self.world.events.push(now + self.worker.wait_time, kind::EMPTY, task);
-        }
-    }
-
-    /// The task that has waited longest stops waiting.
-    fn unpark_first(&mut self, now: Nanos) -> Option<TaskId> {
-        while let Some((task, since)) = self.parked.pop_front() {
-            let state = &mut self.tasks[task as usize];
-            if state.parked_since == Some(since) {
-                self.unpark(now, task);
-                return Some(task);
-            }
-        }
-        None
-    }
-
-    /// Drops the places at the front of tasks that no longer wait.
-    fn trim_parked(&mut self) {
-        while let Some(&(task, since)) = self.parked.front() {
-            if self.tasks[task as usize].parked_since == Some(since) {
-                break;
-            }
-            self.parked.pop_front();
-        }
-    }
-
-    /// Ends a long poll; what it cost so far is counted.
-    fn unpark(&mut self, now: Nanos, task: TaskId) {
-        let state = &mut self.tasks[task as usize];
-        if let Some(since) = state.parked_since.take() {
-            state.poll = Token::default();
-            if self.worker.idle_sleep == 0 {
-                self.world.books.empty_receives((now - since) / self.worker.wait_time);
-            }
-        }
-    }
-
-    /// Counts the long polls of waiting tasks that have come back empty by now.
-    fn settle_parked(&mut self, now: Nanos) {
-        if self.worker.idle_sleep > 0 {
-            return;
-        }
-        let mut empty = 0;
-        for (task, since) in &mut self.parked {
-            let state = &mut self.tasks[*task as usize];
-            if state.parked_since == Some(*since) {
-                let polls = (now - *since) / self.worker.wait_time;
-                empty += polls;
-                *since += polls * self.worker.wait_time;
-                state.parked_since = Some(*since);
-            }
-        }
-        self.world.books.empty_receives(empty);
     }
 
     /// A free slot takes a message, which its worker begins as soon as it has it.
@@ -341,6 +201,8 @@ impl EcsStack {
             });
         } else if entry.fails {
             books.abandoned(queue, entry.receipt);
+        } else if fails(&mut self.calls, now) {
+            books.completed(queue, &attempt_of(&entry, started_at, finished_at, task));
         } else {
             books.finished(queue, &attempt_of(&entry, started_at, finished_at, task), now);
             books.requests.delete += 1;
@@ -378,7 +240,7 @@ impl EcsStack {
         if next_poll > now {
             state.poll = self.world.events.push(next_poll, kind::POLL, task);
         } else {
-            self.poll(now, task);
+            self.ask(now, task);
         }
     }
 
@@ -386,11 +248,16 @@ impl EcsStack {
     fn delete_batch(&mut self, now: Nanos, task: TaskId) -> Nanos {
         let mut done = std::mem::take(&mut self.tasks[task as usize].done);
         let answered = now + self.delete_latency.draw(&mut self.stream);
+        let lost = fails(&mut self.calls, now);
         let World { queue, books, .. } = &mut self.world;
         let mut deleted = false;
         for Done { attempt, fails } in &done {
             if *fails {
                 books.abandoned(queue, attempt.receipt);
+                continue;
+            }
+            if lost {
+                books.completed(queue, attempt);
                 continue;
             }
             deleted = true;
@@ -401,91 +268,6 @@ impl EcsStack {
         // A received batch holds at most ten messages: one call.
         books.requests.delete += u64::from(deleted);
         answered
-    }
-
-    fn polls_after_sigterm(&self) -> bool {
-        !self.worker.drains_on_sigterm
-    }
-
-    /// SIGTERM: the program finishes what it has, or does not care.
-    fn terminate(&mut self, now: Nanos, task: TaskId) {
-        self.know_task(task);
-        let state = &mut self.tasks[task as usize];
-        if state.life != Life::Running {
-            return;
-        }
-        state.life = Life::Stopping;
-        if self.polls_after_sigterm() {
-            return;
-        }
-        self.unpark(now, task);
-        let state = &mut self.tasks[task as usize];
-        state.poll = Token::default();
-        if state.busy == 0 && state.buffer.is_empty() {
-            self.exit(now, task);
-        }
-    }
-
-    /// SIGKILL: whatever the program held comes back after its visibility timeout.
-    fn kill(&mut self, now: Nanos, task: TaskId) {
-        if self.tasks[task as usize].life != Life::Stopping {
-            return;
-        }
-        self.unpark(now, task);
-        let state = &mut self.tasks[task as usize];
-        self.busy -= state.busy;
-        state.busy = 0;
-        let World { queue, books, .. } = &mut self.world;
-        for slot in &mut state.slots {
-            let Some(entry) = slot.entry.take() else { continue };
-            self.cpu_use.change(now, -slot.cpu_rate, self.busy);
-            if slot.finished_at <= now && !entry.fails {
-                books.completed(queue, &attempt_of(&entry, slot.started_at, slot.finished_at, task));
-            } else {
-                books.abandoned(queue, entry.receipt);
-            }
-        }
-        for Done { attempt, fails } in state.done.drain(..) {
-            if fails {
-                books.abandoned(queue, attempt.receipt);
-            } else {
-                books.completed(queue, &attempt);
-            }
-        }
-        for entry in state.buffer.drain(..) {
-            books.abandoned(queue, entry.receipt);
-        }
-        self.exit(now, task);
-    }
-
-    fn exit(&mut self, now: Nanos, task: TaskId) {
-        let state = &mut self.tasks[task as usize];
-        state.life = Life::Gone;
-        self.free_seats.push(state.seat);
-        // A task that is gone keeps no memory.
-        (state.slots, state.free_slots) = (Vec::new(), Vec::new());
-        (state.buffer, state.done) = (VecDeque::new(), Vec::new());
-        self.control.exited(now, task);
-    }
-
-    /// A poll that was scheduled; the token tells whether the task still wants it.
-    fn polled(&mut self, due: Due) {
-        let state = &mut self.tasks[due.id as usize];
-        if state.poll == due.token && matches!(state.life, Life::Running | Life::Stopping) {
-            state.poll = Token::default();
-            self.poll(due.at, due.id);
-        }
-    }
-
-    /// A long poll came back empty and the worker pauses.
-    fn came_back_empty(&mut self, due: Due) {
-        let state = &mut self.tasks[due.id as usize];
-        if state.poll == due.token && state.parked_since.take().is_some() {
-            self.world.books.empty_receives(1);
-            let again = due.at + self.worker.idle_sleep;
-            state.poll = self.world.events.push(again, kind::POLL, due.id);
-            self.trim_parked();
-        }
     }
 }
 

@@ -28,7 +28,45 @@ pub(super) struct WindowCounts {
     pub(super) duration: Nanos,
 }
 
+/// What an invocation is billed for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Bill {
+    pub(super) provisioned: bool,
+    /// Of the handler.
+    pub(super) duration: Nanos,
+    /// Before it.
+    pub(super) init: Nanos,
+}
+
+impl Bill {
+    fn ms(&self) -> u64 {
+        (self.duration + self.init).div_ceil(MILLISECOND).max(1)
+    }
+}
+
 impl LambdaStack {
+    /// Bills an invocation that begins, for as long as it will take.
+    pub(super) fn bill(&mut self, bill: Bill) {
+        self.window.duration += bill.duration;
+        self.totals.invocations += 1;
+        *self.billed(bill.provisioned) += u64::from(self.config.memory_mb) * bill.ms();
+        self.world.books.log_bytes += self.samplers.log_bytes;
+    }
+
+    /// Takes back what an invocation was billed for beyond `duration`, for it ended earlier than it would have.
+    pub(super) fn take_back(&mut self, bill: Bill, duration: Nanos) {
+        let duration = duration.min(bill.duration);
+        let shorter = Bill { duration, ..bill };
+        // It may have begun in an earlier window, whose mean stays as it is.
+        self.window.duration = self.window.duration.saturating_sub(bill.duration - duration);
+        *self.billed(bill.provisioned) -= u64::from(self.config.memory_mb) * (bill.ms() - shorter.ms());
+    }
+
+    fn billed(&mut self, provisioned: bool) -> &mut u64 {
+        let Totals { provisioned_mb_ms, on_demand_mb_ms, .. } = &mut self.totals;
+        if provisioned { provisioned_mb_ms } else { on_demand_mb_ms }
+    }
+
     /// Time of event pollers and provisioned concurrency up to now.
     pub(super) fn meter_pollers(&mut self, now: Nanos) {
         let passed = u128::from(now - self.metered_to);

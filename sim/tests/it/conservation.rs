@@ -6,8 +6,9 @@ use model::random::Stream;
 use model::record::check_order;
 use model::scenario::{
     Adjustment, Alarm, AlarmMetric, Arrivals, Batches, Capacity, Comparison, Delete, Distribution, Ec2, Ecs,
-    INSTANCE_TYPES, Lambda, Message, MissingData, Parameters, Phase, Platform, Poll, ProvisionedPollers,
-    Queue, Rate, ScalingPolicy, Scenario, Stack, Statistic, Step, StepScaling, TargetTracking, Worker,
+    Fault, FaultKind, INSTANCE_TYPES, Lambda, Message, MissingData, Parameters, Phase, Platform, Poll,
+    ProvisionedPollers, Queue, Rate, ScalingPolicy, Scenario, Stack, Statistic, Step, StepScaling,
+    TargetTracking, Worker,
 };
 use model::time::{HOUR, MILLISECOND, MINUTE, SECOND};
 use model::windows::Stage;
@@ -29,13 +30,8 @@ fn random_scenario(seed: u64) -> Scenario {
         _ => Distribution::Bimodal { fast: MILLISECOND, slow: s.between(1, 90) * SECOND, slow_share: 0.02 },
     };
     let stacks = vec![
-        Stack { name: "ecs".into(), queue: queue(&mut s), log_bytes_per_message: 50, platform: ecs(&mut s) },
-        Stack {
-            name: "lambda".into(),
-            queue: queue(&mut s),
-            log_bytes_per_message: 50,
-            platform: lambda(&mut s),
-        },
+        Stack { queue: queue(&mut s), log_bytes_per_message: 50, ..Stack::new("ecs", ecs(&mut s)) },
+        Stack { queue: queue(&mut s), log_bytes_per_message: 50, ..Stack::new("lambda", lambda(&mut s)) },
     ];
     Scenario {
         seed,
@@ -55,6 +51,7 @@ fn random_scenario(seed: u64) -> Scenario {
             body_bytes: (1, s.between(1, 200_000) as u32),
             ..Message::default()
         },
+        faults: random_faults(seed),
         parameters: Parameters {
             sqs_duplicate_probability: [0.0, 0.05][s.between(0, 1) as usize],
             sqs_in_flight_limit: [120_000, s.between(1, 30)][s.between(0, 1) as usize],
@@ -67,6 +64,34 @@ fn random_scenario(seed: u64) -> Scenario {
         },
         ..scenario(1.0, MINUTE, work, stacks)
     }
+}
+
+/// Every other world has up to six faults, some of them at once, some where they do nothing.
+fn random_faults(seed: u64) -> Vec<Fault> {
+    let mut s = Stream::new(seed, "random faults");
+    let count = if seed % 2 == 1 { s.between(1, 6) } else { 0 };
+    (0..count).map(|_| random_fault(&mut s)).collect()
+}
+
+fn random_fault(s: &mut Stream) -> Fault {
+    let share = [0.1, 0.5, 1.0][s.between(0, 2) as usize];
+    let count = s.between(1, 8) as u32;
+    let kind = match s.between(0, 7) {
+        0 => FaultKind::WorkerCrash { count },
+        1 => FaultKind::TaskKill { count },
+        2 => FaultKind::Deployment,
+        3 => FaultKind::FailedMessages { share },
+        4 => FaultKind::SlowTail { share, extra: s.between(1, 60) * SECOND },
+        5 => FaultKind::EndpointErrors { share },
+        6 => FaultKind::EndpointThrottles { share },
+        _ => FaultKind::ShortVisibility { timeout: s.between(0, 5) * SECOND },
+    };
+    let is_instant =
+        matches!(kind, FaultKind::WorkerCrash { .. } | FaultKind::TaskKill { .. } | FaultKind::Deployment);
+    let stack = [None, Some("ecs"), Some("lambda")][s.between(0, 2) as usize];
+    let from = [0, s.between(0, 200 * SECOND)][s.between(0, 1) as usize];
+    let until = if is_instant { from } else { from + s.between(1, 200 * SECOND) };
+    Fault { stack: stack.map(String::from), from, until, kind }
 }
 
 fn queue(s: &mut Stream) -> Queue {

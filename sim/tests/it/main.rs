@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod conservation;
+mod faults;
 mod laws;
 mod theory;
 mod worlds;

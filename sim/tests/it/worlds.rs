@@ -23,6 +23,7 @@ pub(crate) fn scenario(rate: f64, duration: Nanos, work: Distribution, stacks: V
         }],
         message: Message { work, ..Message::default() },
         stacks,
+        faults: Vec::new(),
         parameters: Parameters::default(),
     }
 }
@@ -30,7 +31,7 @@ pub(crate) fn scenario(rate: f64, duration: Nanos, work: Distribution, stacks: V
 pub(crate) fn stack(name: &str, platform: Platform) -> Stack {
     // Visible long enough that no test of waiting meets a redelivery.
     let queue = Queue { visibility_timeout: 12 * HOUR, ..Queue::default() };
-    Stack { name: name.into(), queue, log_bytes_per_message: 0, platform }
+    Stack { queue, ..Stack::new(name, platform) }
 }
 
 /// Calls, deliveries and starts that take no time, and no duplicates: pure queueing.
