@@ -1,0 +1,5 @@
+//! `versus-worker`: the reference worker by itself, for images and Lambda packages.
+
+fn main() -> std::process::ExitCode {
+    worker::main()
+}
