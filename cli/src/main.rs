@@ -2,9 +2,15 @@
 //!
 //! Verbs to functions, verdicts to exit codes; one file per verb.
 
+mod by_stack;
+mod clock;
+mod collect;
+mod compare;
 mod output;
 mod report;
 mod run;
+mod seed;
+mod serve;
 
 use clap::{Parser, Subcommand};
 use model::scenario::Problems;
@@ -19,6 +25,7 @@ use std::process::ExitCode;
     after_help = "Examples:
   versus run scenarios/flash-crowd.toml
   versus run scenarios/steady.toml --set stacks.lambda.memory=1GB --repeat 5
+  versus run scenarios/smoke.toml --target local
   versus report results/flash-crowd-20261120T120000Z-sim
 
 Exit codes:
@@ -38,6 +45,17 @@ enum Verb {
     Run(run::Args),
     /// Write the report of one run, or of several repeats of one scenario.
     Report(report::Args),
+    /// Set two runs side by side, stack by stack.
+    Compare(compare::Args),
+    /// Serve the local SQS and CloudWatch endpoint alone.
+    Serve(serve::Args),
+    /// Send the messages of a scenario to queues that are there already.
+    Seed(seed::Args),
+    /// Collect what became of messages that `versus seed` sends, and report it.
+    Collect(collect::Args),
+    /// Drain a queue as the reference worker; its settings come from the environment.
+    #[command(hide = true)]
+    Worker,
     /// Print the JSON Schema of scenario files, for editors.
     Schema,
 }
@@ -51,9 +69,17 @@ enum Ended {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = local::process::run_if_child(std::env::args_os()) {
+        return code;
+    }
     let result = match Cli::parse().verb {
         Verb::Run(args) => run::run(&args),
         Verb::Report(args) => report::report(&args),
+        Verb::Compare(args) => compare::compare(&args),
+        Verb::Serve(args) => serve::serve(&args),
+        Verb::Seed(args) => seed::seed(&args),
+        Verb::Collect(args) => collect::collect(&args),
+        Verb::Worker => return worker::main(),
         Verb::Schema => output::print(&model::scenario::schema()).map(|()| Ended::Well),
     };
     match result {

@@ -24,13 +24,21 @@ pub(crate) fn report(args: &Args) -> Result<Ended> {
     let mut runs = Vec::new();
     for path in &args.runs {
         for place in places(path)? {
-            runs.push(model::run::read(&place)?);
+            runs.push(open(&place)?);
         }
     }
     refuse_mixture(&runs)?;
     let folder = args.out.clone().unwrap_or_else(|| args.runs[0].clone());
     output::make_folder(&folder)?;
     judge(&folder, &runs, args.quiet)
+}
+
+/// Reads a run. One that was killed is joined from what it had written down.
+pub(crate) fn open(place: &Path) -> Result<Run> {
+    if !place.join("SHA256SUMS").exists() && model::run::read_manifest(place).is_ok_and(|m| !m.complete) {
+        return collector::join(place);
+    }
+    model::run::read(place)
 }
 
 /// A run, or the repeats in a folder of them, in order.

@@ -1,5 +1,7 @@
 //! `versus run`: a scenario becomes a run directory with its report.
 
+mod local_target;
+
 use crate::output;
 use crate::report::judge;
 use crate::{Ended, output::print};
@@ -34,7 +36,10 @@ pub(crate) struct Args {
     /// Override a key of the scenario, e.g. phases.spike.rate=500 (may be given several times).
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
-    /// Also write one row per message and stack (messages.csv).
+    /// Target local: the worker's command, for every stack [default: that of the stack, else the reference worker].
+    #[arg(long, value_name = "COMMAND")]
+    worker: Option<String>,
+    /// Also write one row per message and stack (messages.csv); measured runs always do.
     #[arg(long)]
     messages: bool,
     /// Check the scenario and print its plan, without running it.
@@ -45,15 +50,19 @@ pub(crate) struct Args {
     quiet: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Target {
+    /// Virtual time: no account, no processes, the same result every time.
     Sim,
+    /// This machine: real messages over loopback, real worker processes, real time.
+    Local,
 }
 
 impl Target {
     fn name(self) -> &'static str {
         match self {
             Self::Sim => "sim",
+            Self::Local => "local",
         }
     }
 }
@@ -69,24 +78,31 @@ pub(crate) fn run(args: &Args) -> Result<Ended> {
     let mut runs = Vec::new();
     for index in 1..=args.repeat {
         let place = if args.repeat == 1 { folder.clone() } else { folder.join(format!("repeat-{index}")) };
-        runs.push(simulate_into(&place, &scenario, &source, args, index)?);
+        std::fs::create_dir_all(&place).with_context(|| format!("creating {}", place.display()))?;
+        let scenario =
+            Scenario { seed: scenario.seed.wrapping_add(u64::from(index - 1)), ..scenario.clone() };
+        runs.push(match args.target {
+            Target::Sim => simulate_into(&place, &scenario, &source, args, index)?,
+            Target::Local => local_target::play(&place, &scenario, &source, args, index)?,
+        });
+        if !runs.last().is_some_and(|run| run.manifest.complete) {
+            break;
+        }
     }
     judge(&folder, &runs, args.quiet)
 }
 
 /// One repeat: simulated, and written before the next begins.
 fn simulate_into(place: &Path, scenario: &Scenario, source: &Source, args: &Args, index: u32) -> Result<Run> {
-    std::fs::create_dir_all(place).with_context(|| format!("creating {}", place.display()))?;
-    let scenario = Scenario { seed: scenario.seed.wrapping_add(u64::from(index - 1)), ..scenario.clone() };
     let provenance = Provenance {
         path: source.path.clone(),
         text: source.text.clone(),
         overrides: args.overrides.clone(),
-        command: std::iter::once("versus".into()).chain(std::env::args().skip(1)).collect(),
+        command: command_line(),
         repeat: (index, args.repeat),
         tool_version: env!("CARGO_PKG_VERSION").into(),
     };
-    let simulated = sim::simulate(&scenario, &provenance, Options { records: args.messages });
+    let simulated = sim::simulate(scenario, &provenance, Options { records: args.messages });
     model::run::write(place, &simulated.run)?;
     if args.messages {
         for (entry, records) in simulated.run.manifest.stacks.iter().zip(&simulated.records) {
@@ -97,6 +113,11 @@ fn simulate_into(place: &Path, scenario: &Scenario, source: &Source, args: &Args
         }
     }
     Ok(simulated.run)
+}
+
+/// The command line, as the manifest has it.
+fn command_line() -> Vec<String> {
+    std::iter::once("versus".into()).chain(std::env::args().skip(1)).collect()
 }
 
 /// The plan in numbers: what would be sent, when, and to whom.

@@ -4,5 +4,6 @@
 
 mod errors;
 mod lab;
+mod local_target;
 mod run;
 mod tidy;

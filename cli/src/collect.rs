@@ -1,0 +1,84 @@
+//! `versus collect`: the other half of a measured run: records of workers, depths of queues, CloudWatch.
+
+use crate::Ended;
+use crate::by_stack::{self, ForStack};
+use crate::clock;
+use crate::report::judge;
+use anyhow::{Context, Result};
+use collector::{Options, Stack};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Arguments of `versus collect`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Folder of a run that `versus seed` began, or has finished sending.
+    run: PathBuf,
+    /// The queue of a stack, by its URL: its depth is sampled, its metrics are fetched.
+    #[arg(long = "queue", value_name = "STACK=URL")]
+    queues: Vec<ForStack>,
+    /// What the workers of a stack print; the file may still grow, - is standard input (may be given several times).
+    #[arg(long = "records", value_name = "STACK=FILE")]
+    records: Vec<ForStack>,
+    /// Name of the Lambda function of a stack.
+    #[arg(long = "function", value_name = "STACK=NAME")]
+    functions: Vec<ForStack>,
+    /// ECS cluster and service of a stack.
+    #[arg(long = "service", value_name = "STACK=CLUSTER/SERVICE")]
+    services: Vec<ForStack>,
+    /// Do not ask CloudWatch: the endpoint has none.
+    #[arg(long)]
+    no_metrics: bool,
+    /// How long after the end CloudWatch is asked again for points that come late.
+    #[arg(long, value_name = "TIME", default_value = "3m", value_parser = humantime::parse_duration)]
+    settle: std::time::Duration,
+    /// How long a queue must have been empty to count as drained; SQS needs a minute to be sure.
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
+    empty_for: std::time::Duration,
+    /// Print nothing but errors.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+pub(crate) fn collect(args: &Args) -> Result<Ended> {
+    let manifest = model::run::read_manifest(&args.run)?;
+    let names: Vec<&str> = manifest.stacks.iter().map(|entry| entry.name.as_str()).collect();
+    let flags = [
+        ("--queue", &args.queues),
+        ("--records", &args.records),
+        ("--function", &args.functions),
+        ("--service", &args.services),
+    ];
+    for (flag, values) in flags {
+        by_stack::check(flag, values, &names)?;
+    }
+    let stacks = names.iter().map(|name| stack(args, name)).collect::<Result<Vec<_>>>()?;
+    let stopped = Arc::new(AtomicBool::new(false));
+    clock::on_interrupt({
+        let stopped = Arc::clone(&stopped);
+        move || stopped.store(true, Ordering::Relaxed)
+    })?;
+    let options = Options {
+        metrics: !args.no_metrics,
+        settle: args.settle,
+        consistent_after: args.empty_for,
+        quiet: args.quiet,
+        ..Options::default()
+    };
+    let run = collector::collect(&args.run, &stacks, None, &options, &|| stopped.load(Ordering::Relaxed))?;
+    judge(&args.run, &[run], args.quiet)
+}
+
+fn stack(args: &Args, name: &str) -> Result<Stack> {
+    let service = by_stack::last(&args.services, name).map(|value| {
+        let both = value.split_once('/').map(|(cluster, service)| (cluster.to_owned(), service.to_owned()));
+        both.with_context(|| format!("--service {name}={value}: write the cluster, / and the service"))
+    });
+    Ok(Stack {
+        queue: by_stack::last(&args.queues, name).map(String::from),
+        function: by_stack::last(&args.functions, name).map(String::from),
+        service: service.transpose()?,
+        records: by_stack::all(&args.records, name).map(PathBuf::from).collect(),
+    })
+}

@@ -1,0 +1,172 @@
+//! The validity checks of a measured run: the claims of a simulated one, and those that only clocks can break.
+
+use super::Joined;
+use model::plan::PlanHash;
+use model::record::Ledger;
+use model::run::{ActivityKind, Check, Manifest};
+use model::time::{MILLISECOND, Nanos};
+use std::fmt::Display;
+
+/// The latest that the 99th percentile of sends may be issued after their instants.
+const LATE_MAX: Nanos = 100 * MILLISECOND;
+
+/// The most that the mean send delays of two stacks may be apart.
+const APART_MAX: Nanos = 10 * MILLISECOND;
+
+/// What is said of each stack.
+struct Each<'a>(&'a Manifest, &'a [Joined]);
+
+impl Each<'_> {
+    fn say<T: Display>(&self, figure: impl Fn(&Joined) -> T) -> String {
+        let stacks = self.0.stacks.iter().zip(self.1);
+        let said: Vec<String> =
+            stacks.map(|(entry, one)| format!("{}: {}", entry.name, figure(one))).collect();
+        said.join("; ")
+    }
+}
+
+pub(super) fn checks(manifest: &Manifest, hash: &PlanHash, joined: &[Joined]) -> Vec<Check> {
+    let each = Each(manifest, joined);
+    let all = |holds: &dyn Fn(&Ledger) -> bool| joined.iter().all(|one| holds(&one.ledger));
+    let check = |name: &str, passed: bool, detail: String| Check { name: name.into(), passed, detail };
+    vec![
+        check(
+            "every stack was offered the same messages",
+            hash.hex() == manifest.plan_hash && joined.iter().all(|one| one.tally.accepted == hash.count()),
+            offered(&each, manifest, hash),
+        ),
+        check("the generator was on time", joined.iter().all(on_time), each.say(generator)),
+        check("every planned message is accounted for", all(&Ledger::balances), each.say(accounted)),
+        check("no message was lost", all(&|ledger| ledger.lost == 0), each.say(lost)),
+        check(
+            "the queues were drained in time",
+            all(&|ledger| ledger.in_flight == 0 && ledger.failed == 0),
+            each.say(left),
+        ),
+        account_limits(manifest, joined),
+        check(
+            "no span is negative",
+            joined.iter().all(|one| one.tally.negative.is_empty() && one.accounts.issued_early == 0),
+            each.say(spans),
+        ),
+        check("the stacks were loaded alike", alike(joined), each.say(mean_delay)),
+    ]
+}
+
+fn offered(each: &Each<'_>, manifest: &Manifest, hash: &PlanHash) -> String {
+    let taken = each.say(|one| format!("{} of {} taken by its queue", one.tally.accepted, hash.count()));
+    if hash.hex() == manifest.plan_hash {
+        format!("plan hash {}; {taken}", hash.hex())
+    } else {
+        format!(
+            "the plan was {} and is now {}: another version joins this run; {taken}",
+            manifest.plan_hash,
+            hash.hex()
+        )
+    }
+}
+
+/// Microseconds.
+fn issued_late(one: &Joined) -> u64 {
+    one.accounts.issued_late.value_at_quantile(0.99)
+}
+
+fn on_time(one: &Joined) -> bool {
+    // A plan without messages is on time; one of which nothing was sent is not.
+    let tried = !one.accounts.issued_late.is_empty() || one.ledger.planned == 0;
+    tried && issued_late(one) * 1_000 <= LATE_MAX
+}
+
+fn generator(one: &Joined) -> String {
+    if one.accounts.issued_late.is_empty() {
+        return "no sends are known".into();
+    }
+    let late = milliseconds(issued_late(one) as i128 * 1_000);
+    let most = LATE_MAX / MILLISECOND;
+    let retried = match one.accounts.retried {
+        0 => String::new(),
+        count => format!(", {count} sent more than once"),
+    };
+    format!("p99 issued {late} ms late, at most {most} ms allowed{retried}")
+}
+
+fn accounted(one: &Joined) -> String {
+    let mut said = format!("{} of {}", one.ledger.total(), one.ledger.planned);
+    for (count, what) in [
+        (one.accounts.unread, "lines of the journal were cut short"),
+        (one.accounts.unplanned, "lines were about other messages"),
+        (one.tally.untimed, "completions have no instant"),
+    ] {
+        if count > 0 {
+            said += &format!(", {count} {what}");
+        }
+    }
+    said
+}
+
+fn lost(one: &Joined) -> String {
+    let reasons: Vec<String> = one.tally.lost.iter().map(|(why, count)| format!("{count} {why}")).collect();
+    match reasons.as_slice() {
+        [] => "0 lost".into(),
+        _ => format!("{} lost ({})", one.ledger.lost, reasons.join(", ")),
+    }
+}
+
+fn left(one: &Joined) -> String {
+    let left = one.ledger.in_flight + one.ledger.failed;
+    match one.tally.unsent {
+        0 => format!("{left} left"),
+        unsent => format!("{left} left, {unsent} of them never sent"),
+    }
+}
+
+fn account_limits(manifest: &Manifest, joined: &[Joined]) -> Check {
+    let limited = |one: &Joined| {
+        let mut activities = one.activities.iter();
+        activities.any(|a| a.kind == ActivityKind::Throttling && a.detail.contains("the account's"))
+    };
+    let stacks = manifest.stacks.iter().zip(joined);
+    let names: Vec<&str> =
+        stacks.filter(|(_, one)| limited(one)).map(|(entry, _)| entry.name.as_str()).collect();
+    Check {
+        name: "no account limit throttled a stack".into(),
+        passed: names.is_empty(),
+        detail: if names.is_empty() { "none did".into() } else { format!("it did: {}", names.join(", ")) },
+    }
+}
+
+fn spans(one: &Joined) -> String {
+    let mut said: Vec<String> =
+        one.tally.negative.iter().map(|(stage, count)| format!("{count} negative of {stage}")).collect();
+    if one.accounts.issued_early > 0 {
+        said.push(format!("{} issued before their instant", one.accounts.issued_early));
+    }
+    if said.is_empty() {
+        said.push("none".into());
+    }
+    if one.accounts.crossed > 0 {
+        said.push(format!("{} starts go by two clocks of AWS", one.accounts.crossed));
+    }
+    said.join(", ")
+}
+
+/// Nanoseconds from scheduled to sent.
+fn mean(one: &Joined) -> Option<i128> {
+    let (sum, count) = one.tally.send_delay;
+    (count > 0).then(|| sum / i128::from(count))
+}
+
+fn alike(joined: &[Joined]) -> bool {
+    let means: Vec<i128> = joined.iter().filter_map(mean).collect();
+    let bounds = means.iter().min().zip(means.iter().max());
+    bounds.is_none_or(|(least, most)| most - least <= i128::from(APART_MAX))
+}
+
+fn mean_delay(one: &Joined) -> String {
+    mean(one)
+        .map_or("nothing was sent".into(), |mean| format!("sent {} ms late on average", milliseconds(mean)))
+}
+
+fn milliseconds(nanos: i128) -> String {
+    format!("{:.1}", nanos as f64 / MILLISECOND as f64)
+}

@@ -1,0 +1,30 @@
+//! Joins plan, sends, sightings, records and metrics into a run.
+//!
+//! While a run goes on a [`Collector`] appends what it is told to the run's folder and counts. When the run is over,
+//! or was killed, [`join`] makes a [`model::run::Run`] of that folder's files and of nothing else.
+//!
+//! Goals: whatever is killed, the folder reads, every planned message has one outcome, and what was lost is named
+//! with its reason.
+//! Non-goals: sending (`seeder`), running workers (`local`), judging (`report`).
+
+mod clients;
+mod cloudwatch;
+mod collect;
+mod collector;
+mod folder;
+mod join;
+mod lines;
+mod manifest;
+mod progress;
+mod queue;
+
+pub use clients::config;
+pub use cloudwatch::{Source, fetch};
+pub use collect::{Options, Stack, collect};
+pub use collector::{Collector, Ended, begin};
+pub use join::join;
+pub use lines::Lines;
+pub use manifest::{Provenance, manifest};
+pub use model::journal::Entry;
+pub use progress::{Board, Progress};
+pub use queue::{Depth, depth};

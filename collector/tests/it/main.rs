@@ -1,0 +1,10 @@
+//! Tests of the collector, in one binary.
+#![allow(clippy::unwrap_used)]
+
+mod cloudwatch;
+mod foreign;
+mod garbage;
+mod join;
+mod kill;
+mod lab;
+mod stories;
