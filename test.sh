@@ -1,9 +1,11 @@
 #!/bin/sh
-# Passes the tests of versus. Needs a Rust toolchain and nothing else.
+# Passes the tests of versus. Needs a Rust toolchain, and Python 3 with venv for the tests with foreign clients.
 #
-#   ./test.sh           format, lints, tests, release build (some minutes)
-#   ./test.sh --slow    fuzzes the scenario reader and runs the benchmarks;
-#                       FUZZ_SECONDS says for how long (default 650)
+#   ./test.sh             format, lints, tests, release build, boto3 and the AWS CLI (ten to fifteen minutes)
+#   ./test.sh --foreign   moto's own SQS tests against the endpoint; seeder, worker and collector against MiniStack and
+#                         moto; Python's Lambda runtime (ten minutes)
+#   ./test.sh --slow      kills runs at fifty random instants, fuzzes the scenario reader, runs the benchmarks;
+#                         FUZZ_SECONDS says for how long (default 650)
 #
 # Stops at the first failure.
 set -eu
@@ -39,9 +41,35 @@ quick() {
     cargo test --workspace --locked
     heading "Release build"
     cargo build --release --locked -p versus
+    heading "Foreign clients"
+    if python3 -c 'import ensurepip, venv' 2>/dev/null; then
+        # cargo test has built the examples.
+        ENDPOINT_BINARY=$(target)/debug/examples/endpoint local/tests/foreign/run.sh
+    elif [ -n "${CI:-}" ]; then
+        fail "python3 with venv is missing (Debian: apt-get install python3-venv)"
+    else
+        printf 'skipped: python3 with venv is missing (Debian: apt-get install python3-venv)\n'
+    fi
+}
+
+# Where cargo builds.
+target() {
+    cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/'
+}
+
+foreign() {
+    heading "moto's SQS tests"
+    local/tests/conformance/run.sh
+    heading "MiniStack and moto as the queue"
+    cargo build --release --locked -p versus
+    cli/tests/foreign/run.sh "$(target)/release/versus"
+    heading "Lambda runtimes"
+    local/tests/foreign/lambda.sh
 }
 
 slow() {
+    heading "Fifty random kills"
+    cargo test --locked -p versus --test it fifty -- --ignored
     if ! cargo fuzz --version >/dev/null 2>&1; then
         heading "cargo install cargo-fuzz"
         cargo install --locked cargo-fuzz
@@ -60,6 +88,7 @@ slow() {
 
 case "${1-}" in
     '') quick ;;
+    --foreign) foreign ;;
     --slow) slow ;;
     *) fail "unknown argument $1; see the head of this file" ;;
 esac

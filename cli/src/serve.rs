@@ -62,7 +62,7 @@ async fn until_interrupted(args: &Args) -> Result<()> {
         let url = endpoint.url();
         print(&format!(
             "SQS and CloudWatch on {url}\n\n  export AWS_ENDPOINT_URL={url} AWS_REGION={} AWS_ACCESS_KEY_ID=local \
-             AWS_SECRET_ACCESS_KEY=local\n  aws sqs list-queues\n\nMessages are kept in memory. Ctrl-C ends it.\n",
+             AWS_SECRET_ACCESS_KEY=local\n  aws sqs list-queues --endpoint-url {url}\n\nMessages are kept in memory. Ctrl-C ends it.\n",
             args.region
         ))?;
     }

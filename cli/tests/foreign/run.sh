@@ -97,6 +97,8 @@ BIND_HOST=127.0.0.1 MINISTACK_HOST=127.0.0.1 GATEWAY_PORT=$port STATE_DIR=$place
 children="$children $!"
 wait_for "$port"
 play ministack "$port" --settle 1s
+VERSUS_MINISTACK_URL=http://127.0.0.1:$port \
+    cargo test --quiet --locked -p versus-collector --test ministack -- --ignored
 
 port=$(free_port)
 "$venv/bin/moto_server" -H 127.0.0.1 -p "$port" >"$place/moto.log" 2>&1 &
