@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use model::time::Origin;
 use std::time::{Duration, Instant, SystemTime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Now, on both clocks.
 #[allow(clippy::disallowed_methods)]
@@ -31,23 +31,45 @@ pub(crate) fn instant() -> Instant {
 
 /// Returns at the next Ctrl-C or SIGTERM.
 pub(crate) async fn interrupted() -> Result<()> {
-    let mut term = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    tokio::select! {
-        pressed = tokio::signal::ctrl_c() => pressed.context("listening for Ctrl-C"),
-        _ = term.recv() => Ok(()),
-    }
+    Interrupts::listen()?.next().await;
+    Ok(())
 }
 
 /// Has `act` called at every Ctrl-C or SIGTERM, from a thread of its own.
 pub(crate) fn on_interrupt(act: impl Fn() + Send + 'static) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("starting a thread")?;
+    let mut interrupts = {
+        let _inside = runtime.enter();
+        Interrupts::listen()?
+    };
     let wait = move || {
         runtime.block_on(async {
-            while interrupted().await.is_ok() {
-                act()
+            loop {
+                interrupts.next().await;
+                act();
             }
-        })
+        });
     };
     std::thread::Builder::new().name("signals".into()).spawn(wait).context("starting a thread").map(drop)
+}
+
+/// Signals that ask for an end; from the first listening on they do not end the program by themselves.
+struct Interrupts {
+    int: Signal,
+    term: Signal,
+}
+
+impl Interrupts {
+    fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).context("listening for signals");
+        Ok(Self { int: listen(SignalKind::interrupt())?, term: listen(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.int.recv() => {}
+            _ = self.term.recv() => {}
+        }
+    }
 }

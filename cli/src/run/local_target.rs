@@ -46,6 +46,7 @@ pub(super) fn play(
     source: &Source,
     args: &Args,
     index: u32,
+    interrupts: &AtomicU32,
 ) -> Result<Run> {
     let commands = commands(scenario, args)?;
     let own = args.worker.is_some() || scenario.stacks.iter().any(|stack| stack.command.is_some());
@@ -56,7 +57,6 @@ pub(super) fn play(
         .enable_all()
         .build()
         .context("starting the threads of the run")?;
-    let interrupts = interrupts()?;
     let origin = clock::origin_in(if own { LEAD_OF_OWN_WORKER } else { LEAD });
     let collector = collector::begin(place, &manifest, &origin)?;
     let (sender, told) = mpsc::channel();
@@ -67,7 +67,7 @@ pub(super) fn play(
     let board = Board::new(&names, args.quiet);
     let ends = vec![None; names.len()];
     let collecting = Collecting { collector, board, told, ends, flushed: 0, origin };
-    collecting.collect(&runtime, stage, &interrupts, &manifest, scenario.drain_max)
+    collecting.collect(&runtime, stage, interrupts, &manifest, scenario.drain_max)
 }
 
 fn provenance(source: &Source, args: &Args, index: u32) -> Provenance {
@@ -99,8 +99,8 @@ fn words(command: &str) -> Result<Vec<String>> {
     words.with_context(|| format!("--worker {command:?} is no command: write e.g. --worker 'python3 app.py'"))
 }
 
-/// Counts how often Ctrl-C was pressed, or SIGTERM came.
-fn interrupts() -> Result<Arc<AtomicU32>> {
+/// Counts how often Ctrl-C is pressed, or SIGTERM comes, from now on.
+pub(super) fn interrupts() -> Result<Arc<AtomicU32>> {
     let count = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&count);
     clock::on_interrupt(move || _ = counted.fetch_add(1, Ordering::Relaxed))?;
@@ -119,10 +119,16 @@ struct World<'a> {
 /// What runs beside the collector.
 struct Stage {
     endpoint: Endpoint,
-    stacks: Vec<tokio::task::JoinHandle<Result<()>>>,
-    stop_stacks: watch::Sender<bool>,
+    stacks: Vec<Running>,
     seeding: Option<JoinHandle<Result<seeder::Summary>>>,
     stop_seeding: seeder::Stop,
+}
+
+/// A stack at work.
+struct Running {
+    stop: watch::Sender<bool>,
+    /// `None` once it has been waited for.
+    task: Option<tokio::task::JoinHandle<Result<()>>>,
 }
 
 impl World<'_> {
@@ -138,7 +144,6 @@ impl World<'_> {
         let lag = scenario.parameters.sqs_metric_lag;
         runtime.spawn(publish::run(Arc::clone(&queues), Arc::clone(&store), lag, complain));
         let spawner = Spawner::new(Some(std::env::current_exe().context("finding our own program")?))?;
-        let (stop_stacks, stop) = watch::channel(false);
         let mut stacks = Vec::new();
         let mut destinations = Vec::new();
         for (index, stack) in scenario.stacks.iter().enumerate() {
@@ -157,18 +162,19 @@ impl World<'_> {
                 _ = sender.send((index, entry));
             };
             let setup = self.setup(index, queue, environment, Arc::clone(&spawner), Arc::new(tell));
-            let mut stop = stop.clone();
-            let stopped = async move { _ = stop.wait_for(|stop| *stop).await };
-            stacks.push(match &stack.platform {
+            let (stop, mut stopped) = watch::channel(false);
+            let stopped = async move { _ = stopped.wait_for(|stop| *stop).await };
+            let task = match &stack.platform {
                 Platform::Ecs(_) => runtime.spawn(async { local::ecs::run(setup, stopped).await.map(drop) }),
                 Platform::Lambda(_) => {
                     runtime.spawn(async { local::lambda::run(setup, stopped).await.map(drop) })
                 }
-            });
+            };
+            stacks.push(Running { stop, task: Some(task) });
         }
         let stop_seeding = seeder::Stop::default();
         let seeding = self.seed(destinations, endpoint.url(), stop_seeding.clone(), sender.clone())?;
-        Ok(Stage { endpoint, stacks, stop_stacks, seeding: Some(seeding), stop_seeding })
+        Ok(Stage { endpoint, stacks, seeding: Some(seeding), stop_seeding })
     }
 
     fn setup(
@@ -236,7 +242,7 @@ fn create_queue(
     let queue = queues.create(&name, stack.queue, Some(sightings)).with_context(taken)?;
     if stack.queue.max_receive_count.is_some() {
         let attributes = Queue { max_receive_count: None, delay: 0, ..stack.queue };
-        let dead = queues.create(&format!("{name}-dead-letters"), attributes, None).with_context(taken)?;
+        let dead = queues.create(&format!("{name}_dead-letters"), attributes, None).with_context(taken)?;
         queue.set_attributes(stack.queue, Some(&dead));
     }
     Ok(queue)
@@ -268,8 +274,6 @@ impl Collecting {
         drain_max: Nanos,
     ) -> Result<Run> {
         let outcome = self.until_drained(runtime, &mut stage, interrupts, manifest.load_end + drain_max);
-        stage.stop_seeding.request();
-        stage.stop_stacks.send_replace(true);
         let stopped = stage.end(runtime);
         while let Ok((stack, entry)) = self.told.try_recv() {
             self.collector.take(stack, entry)?;
@@ -304,7 +308,9 @@ impl Collecting {
     ) -> Result<Ended> {
         let mut told_of_interrupt = false;
         loop {
-            self.take_some()?;
+            // What the seeder caused was told before it ended: only then is an empty queue the end.
+            let seeded = stage.seeding.is_none();
+            let all_taken = self.take_some()?;
             let now = self.now();
             self.show(now)?;
             stage.check(runtime)?;
@@ -321,24 +327,27 @@ impl Collecting {
                 }
                 _ => return Ok(Ended::CutShort),
             }
-            let interrupted = told_of_interrupt;
-            if stage.seeding.is_none() && self.all_drained(now)? || now >= deadline {
-                return Ok(if interrupted { Ended::CutShort } else { Ended::ByItself });
+            if seeded && all_taken {
+                self.end_drained(now, stage)?;
+            }
+            if self.ends.iter().all(Option::is_some) || now >= deadline {
+                return Ok(if told_of_interrupt { Ended::CutShort } else { Ended::ByItself });
             }
         }
     }
 
-    /// Takes what was told, waiting a moment for the first of it.
-    fn take_some(&mut self) -> Result<()> {
+    /// Takes what was told, waiting a moment for the first of it; true if that was all there is.
+    fn take_some(&mut self) -> Result<bool> {
         match self.told.recv_timeout(Duration::from_millis(50)) {
             Ok((stack, entry)) => self.collector.take(stack, entry)?,
-            Err(RecvTimeoutError::Timeout) => return Ok(()),
+            Err(RecvTimeoutError::Timeout) => return Ok(true),
             Err(RecvTimeoutError::Disconnected) => bail!("seeder and stacks have all ended unasked"),
         }
-        for (stack, entry) in self.told.try_iter().take(10_000) {
+        for _ in 0..10_000 {
+            let Ok((stack, entry)) = self.told.try_recv() else { return Ok(true) };
             self.collector.take(stack, entry)?;
         }
-        Ok(())
+        Ok(false)
     }
 
     fn show(&mut self, now: Nanos) -> Result<()> {
@@ -352,15 +361,16 @@ impl Collecting {
         Ok(())
     }
 
-    /// Whether all that was sent is gone from every queue.
-    fn all_drained(&mut self, now: Nanos) -> Result<bool> {
+    /// Ends the stacks whose queues are empty: a stack that waited for the others would be billed for that.
+    fn end_drained(&mut self, now: Nanos, stage: &Stage) -> Result<()> {
         for (stack, end) in self.ends.iter_mut().enumerate() {
             if end.is_none() && self.collector.progress(stack).outstanding == 0 {
                 *end = Some(now);
                 self.collector.take(stack, Entry::End(now))?;
+                stage.stacks[stack].stop.send_replace(true);
             }
         }
-        Ok(self.ends.iter().all(Option::is_some))
+        Ok(())
     }
 }
 
@@ -370,14 +380,14 @@ impl Stage {
         if self.seeding.as_ref().is_some_and(JoinHandle::is_finished) {
             self.join_seeder()?;
         }
-        match self.stacks.iter().position(|stack| stack.is_finished()) {
-            Some(ended) => {
-                let outcome = runtime.block_on(self.stacks.swap_remove(ended));
-                outcome.context("a stack broke down")??;
+        for Running { stop, task } in &mut self.stacks {
+            let unasked = !*stop.borrow() && task.as_ref().is_some_and(|task| task.is_finished());
+            if let Some(task) = task.take_if(|_| unasked) {
+                runtime.block_on(task).context("a stack broke down")??;
                 bail!("a stack ended before it was told to");
             }
-            None => Ok(()),
         }
+        Ok(())
     }
 
     fn join_seeder(&mut self) -> Result<()> {
@@ -388,8 +398,10 @@ impl Stage {
 
     /// Waits until all have ended.
     fn end(mut self, runtime: &Runtime) -> Result<()> {
+        self.stop_seeding.request();
+        self.stacks.iter().for_each(|stack| _ = stack.stop.send_replace(true));
         let seeder = self.join_seeder();
-        let stacks = std::mem::take(&mut self.stacks);
+        let stacks: Vec<_> = self.stacks.iter_mut().filter_map(|stack| stack.task.take()).collect();
         let ended = runtime.block_on(async {
             let all = async {
                 for stack in stacks {

@@ -14,6 +14,7 @@ use sim::{Options, Provenance};
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Arguments of `versus run`.
@@ -76,6 +77,11 @@ pub(crate) fn run(args: &Args) -> Result<Ended> {
         args.out.clone().unwrap_or_else(|| output::default_folder(&args.scenario, args.target.name()));
     output::prepare(&folder)?;
     let mut runs = Vec::new();
+    // A simulation ends at Ctrl-C as any program does.
+    let interrupts = match args.target {
+        Target::Sim => Arc::default(),
+        Target::Local => local_target::interrupts()?,
+    };
     for index in 1..=args.repeat {
         let place = if args.repeat == 1 { folder.clone() } else { folder.join(format!("repeat-{index}")) };
         std::fs::create_dir_all(&place).with_context(|| format!("creating {}", place.display()))?;
@@ -83,7 +89,7 @@ pub(crate) fn run(args: &Args) -> Result<Ended> {
             Scenario { seed: scenario.seed.wrapping_add(u64::from(index - 1)), ..scenario.clone() };
         runs.push(match args.target {
             Target::Sim => simulate_into(&place, &scenario, &source, args, index)?,
-            Target::Local => local_target::play(&place, &scenario, &source, args, index)?,
+            Target::Local => local_target::play(&place, &scenario, &source, args, index, &interrupts)?,
         });
         if !runs.last().is_some_and(|run| run.manifest.complete) {
             break;
