@@ -29,7 +29,7 @@ pub(crate) fn instant() -> Instant {
     Instant::now()
 }
 
-/// Returns at the next Ctrl-C or SIGTERM.
+/// Returns at the next Ctrl-C, SIGTERM or SIGHUP.
 pub(crate) async fn interrupted() -> Result<()> {
     Interrupts::listen()?.next().await;
     Ok(())
@@ -58,18 +58,25 @@ pub(crate) fn on_interrupt(act: impl Fn() + Send + 'static) -> Result<()> {
 struct Interrupts {
     int: Signal,
     term: Signal,
+    /// The terminal is gone.
+    hup: Signal,
 }
 
 impl Interrupts {
     fn listen() -> Result<Self> {
         let listen = |kind| signal(kind).context("listening for signals");
-        Ok(Self { int: listen(SignalKind::interrupt())?, term: listen(SignalKind::terminate())? })
+        Ok(Self {
+            int: listen(SignalKind::interrupt())?,
+            term: listen(SignalKind::terminate())?,
+            hup: listen(SignalKind::hangup())?,
+        })
     }
 
     async fn next(&mut self) {
         tokio::select! {
             _ = self.int.recv() => {}
             _ = self.term.recv() => {}
+            _ = self.hup.recv() => {}
         }
     }
 }

@@ -19,18 +19,42 @@ pub(crate) fn print(text: &str) -> Result<()> {
 ///
 /// # Errors
 /// When it exists and is not empty, or cannot be written.
-pub(crate) fn prepare(folder: &Path) -> Result<()> {
+pub(crate) fn prepare(folder: &Path) -> Result<Claim> {
     make_folder(folder)?;
     let mut entries = fs::read_dir(folder)
         .with_context(|| format!("cannot read the output folder {}", folder.display()))?;
     if entries.next().is_some() {
         bail!("the output folder {} is not empty; name another with --out", folder.display());
     }
-    let probe = folder.join(".versus-probe");
-    fs::write(&probe, b"")
-        .and_then(|()| fs::remove_file(&probe))
-        .with_context(|| format!("cannot write into the output folder {}", folder.display()))
+    let claim = folder.join(CLAIM);
+    match fs::OpenOptions::new().write(true).create_new(true).open(claim) {
+        Ok(_) => Ok(Claim(folder.into())),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            bail!(
+                "another run has just begun in the output folder {}; name another with --out",
+                folder.display()
+            )
+        }
+        Err(error) => {
+            Err(error).with_context(|| format!("cannot write into the output folder {}", folder.display()))
+        }
+    }
 }
+
+/// The right to begin a run in a folder; two runs at once would mix.
+#[must_use]
+pub(crate) struct Claim(PathBuf);
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // What is in the folder now speaks for itself; if it is nothing, the folder goes, too.
+        let _ = fs::remove_file(self.0.join(CLAIM));
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+/// Stands in a folder between the look whether it is empty and the first file of the run.
+const CLAIM: &str = ".versus-claim";
 
 /// Makes a folder and those above it.
 ///

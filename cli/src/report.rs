@@ -33,9 +33,10 @@ pub(crate) fn report(args: &Args) -> Result<Ended> {
     judge(&folder, &runs, args.quiet)
 }
 
-/// Reads a run. One that was killed is joined from what it had written down.
+/// Reads a run. One that was killed, or still goes on, is joined from what it has written down by now.
 pub(crate) fn open(place: &Path) -> Result<Run> {
-    if !place.join("SHA256SUMS").exists() && model::run::read_manifest(place).is_ok_and(|m| !m.complete) {
+    let incomplete = || model::run::read_manifest(place).is_ok_and(|manifest| !manifest.complete);
+    if place.join("journal.json").exists() && incomplete() {
         return collector::join(place);
     }
     model::run::read(place)

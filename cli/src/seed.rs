@@ -6,10 +6,11 @@ use crate::{clock, output};
 use anyhow::{Context, Result, bail};
 use collector::{Board, Collector, Provenance};
 use model::journal::{Entry, Sent};
+use model::run::Manifest;
 use model::scenario::{self, Scenario};
 use model::time::Origin;
 use seeder::{Destination, Seeder, Settings, Shard, Stop, Summary};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -75,20 +76,20 @@ pub(crate) fn seed(args: &Args) -> Result<Ended> {
     };
     let mut settings = Settings { shard: args.shard.0, ..Settings::default() };
     let joins = folder.join("run.json").exists();
-    if !joins {
-        output::prepare(&folder)?;
-    }
+    let claim = if joins { None } else { Some(output::prepare(&folder)?) };
     // Connecting first: what is wrong with the queues is then known before there is a run.
     settings.run = clock::origin().utc_ns(0) as u32;
     let seeder = Seeder::connect(&scenario, &destinations, &settings)?;
     let (collector, origin) = if joins {
-        join(&folder, &collector::manifest(&scenario, &provenance).plan_hash)?
+        join(&folder, &collector::manifest(&scenario, &provenance))?
     } else {
         let origin = clock::origin_in(LEAD);
         let started_utc = humantime::format_rfc3339_millis(clock::utc() + LEAD).to_string();
         let manifest = collector::manifest(&scenario, &Provenance { started_utc, ..provenance });
         (collector::begin(&folder, &manifest, &origin)?, origin)
     };
+    drop(claim);
+    take_part(&folder, settings.shard)?;
     let names: Vec<&str> = scenario.stacks.iter().map(|stack| stack.name.as_str()).collect();
     let board = Board::new(&names, args.quiet);
     let summary = send(seeder, origin, collector, board, names.len())?;
@@ -110,9 +111,13 @@ fn destinations(scenario: &Scenario, queues: &[ForStack]) -> Result<Vec<Destinat
 }
 
 /// Goes on with the run that another seeder began.
-fn join(folder: &std::path::Path, plan_hash: &str) -> Result<(Collector, Origin)> {
+fn join(folder: &Path, ours: &Manifest) -> Result<(Collector, Origin)> {
     let manifest = model::run::read_manifest(folder)?;
-    if manifest.plan_hash != plan_hash {
+    let same = manifest.plan_hash == ours.plan_hash
+        && manifest.scenario_hash == ours.scenario_hash
+        && manifest.seed == ours.seed
+        && manifest.overrides == ours.overrides;
+    if !same {
         bail!(
             "{} holds a run of another plan: give the same scenario, seed and overrides, or another --out",
             folder.display()
@@ -124,6 +129,24 @@ fn join(folder: &std::path::Path, plan_hash: &str) -> Result<(Collector, Origin)
     let ahead = Duration::from_nanos(collector.started_ns().saturating_sub(now.utc_ns(0)));
     let instant = now.instant.checked_sub(passed).context("the run began before this machine did")?;
     Ok((collector, Origin { instant: instant + ahead, utc: now.utc - passed + ahead }))
+}
+
+/// Claims a part of the plan for this seeder: a part that is sent twice would count twice.
+fn take_part(folder: &Path, shard: Shard) -> Result<()> {
+    let name = |index: u32| format!("seeder-{}-of-{}", index + 1, shard.of);
+    let others = std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
+    for other in others.flatten() {
+        let other = other.file_name().to_string_lossy().into_owned();
+        if other.starts_with("seeder-") && !(0..shard.of).any(|index| other == name(index)) {
+            bail!("{other} is at work in {}: every seeder needs the same number of parts", folder.display());
+        }
+    }
+    let claim = folder.join(name(shard.index));
+    let taken = std::fs::OpenOptions::new().write(true).create_new(true).open(&claim);
+    taken.map(drop).with_context(|| {
+        let (part, of) = (shard.index + 1, shard.of);
+        format!("another seeder sends part {part}/{of} of this run ({} is there)", claim.display())
+    })
 }
 
 /// Sends in the background and writes down what it told.

@@ -59,11 +59,10 @@ async fn until_interrupted(args: &Args) -> Result<()> {
         queues.create(name, scenario::Queue::default(), None);
     }
     if !args.quiet {
-        let url = endpoint.url();
+        let (url, region) = (endpoint.url(), &args.region);
         print(&format!(
-            "SQS and CloudWatch on {url}\n\n  export AWS_ENDPOINT_URL={url} AWS_REGION={} AWS_ACCESS_KEY_ID=local \
+            "SQS and CloudWatch on {url}\n\n  export AWS_ENDPOINT_URL={url} AWS_REGION={region} AWS_DEFAULT_REGION={region} AWS_ACCESS_KEY_ID=local \
              AWS_SECRET_ACCESS_KEY=local\n  aws sqs list-queues --endpoint-url {url}\n\nMessages are kept in memory. Ctrl-C ends it.\n",
-            args.region
         ))?;
     }
     let publishing = tokio::spawn(publish::run(queues, store, lag, |full| eprintln!("versus: {full}")));

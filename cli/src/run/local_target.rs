@@ -274,7 +274,7 @@ impl Collecting {
         drain_max: Nanos,
     ) -> Result<Run> {
         let outcome = self.until_drained(runtime, &mut stage, interrupts, manifest.load_end + drain_max);
-        let stopped = stage.end(runtime);
+        let stopped = stage.end(runtime, interrupts.load(Ordering::Relaxed) > 1);
         while let Ok((stack, entry)) = self.told.try_recv() {
             self.collector.take(stack, entry)?;
         }
@@ -396,12 +396,17 @@ impl Stage {
         outcome.context("sending the messages").map(drop)
     }
 
-    /// Waits until all have ended.
-    fn end(mut self, runtime: &Runtime) -> Result<()> {
+    /// Waits until all have ended; or kills the workers `at_once`.
+    fn end(mut self, runtime: &Runtime, at_once: bool) -> Result<()> {
         self.stop_seeding.request();
         self.stacks.iter().for_each(|stack| _ = stack.stop.send_replace(true));
         let seeder = self.join_seeder();
         let stacks: Vec<_> = self.stacks.iter_mut().filter_map(|stack| stack.task.take()).collect();
+        if at_once {
+            // What is dropped is killed.
+            stacks.iter().for_each(tokio::task::JoinHandle::abort);
+            return seeder;
+        }
         let ended = runtime.block_on(async {
             let all = async {
                 for stack in stacks {

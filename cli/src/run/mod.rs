@@ -5,7 +5,7 @@ mod local_target;
 use crate::output;
 use crate::report::judge;
 use crate::{Ended, output::print};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use model::plan::Plan;
 use model::run::Run;
@@ -22,7 +22,7 @@ use std::time::Duration;
 pub(crate) struct Args {
     /// Scenario file.
     scenario: PathBuf,
-    /// Where the stacks run: virtual time on this machine, without account and network.
+    /// Where the stacks run.
     #[arg(long, value_enum, default_value = "sim")]
     target: Target,
     /// Folder of the run [default: results/<scenario>-<UTC time>-<target>].
@@ -70,12 +70,15 @@ impl Target {
 
 pub(crate) fn run(args: &Args) -> Result<Ended> {
     let (scenario, source) = scenario::load(&args.scenario, &args.overrides, args.seed)?;
+    if args.worker.is_some() && args.target == Target::Sim {
+        bail!("--worker has no use in a simulation: add --target local, or leave it out");
+    }
     if args.dry_run {
         return dry_run(&scenario).map(|()| Ended::Well);
     }
     let folder =
         args.out.clone().unwrap_or_else(|| output::default_folder(&args.scenario, args.target.name()));
-    output::prepare(&folder)?;
+    let claim = output::prepare(&folder)?;
     let mut runs = Vec::new();
     // A simulation ends at Ctrl-C as any program does.
     let interrupts = match args.target {
@@ -95,6 +98,7 @@ pub(crate) fn run(args: &Args) -> Result<Ended> {
             break;
         }
     }
+    drop(claim);
     judge(&folder, &runs, args.quiet)
 }
 
