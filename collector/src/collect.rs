@@ -8,7 +8,7 @@ use crate::collector::{Collector, Ended};
 use crate::folder::replay;
 use crate::lines::Lines;
 use crate::progress::{Board, Progress};
-use crate::queue;
+use crate::queue::{self, Depth};
 use anyhow::{Context, Result, ensure};
 use aws_config::SdkConfig;
 use model::journal::{Entry, Point, Record};
@@ -66,8 +66,12 @@ impl Default for Options {
 /// Collects the run in `folder`, which a seeder began, until its stacks (by position in the manifest) are drained or
 /// `drain-max` is over, or `stop` says so; then joins it.
 ///
+/// Files of records are read from their beginnings, and replace what the run knew of the stack's records; what comes
+/// from standard input is added.
+///
 /// # Errors
-/// When the folder holds no such run, a file cannot be read, or AWS refuses.
+/// When the folder holds no such run, a file cannot be read, or AWS refuses. What there is has been joined then, and
+/// the run can be collected again.
 pub fn collect(
     folder: &Path,
     stacks: &[Stack],
@@ -77,12 +81,18 @@ pub fn collect(
 ) -> Result<Run> {
     crate::clients::runtime()?.block_on(async {
         let mut collecting = Collecting::new(folder, stacks, config, *options).await?;
-        let ended = collecting.drain(stop).await?;
-        collecting.last_lines()?;
-        collecting.metrics(stop).await?;
-        collecting.collector.finish(ended)
+        let watched = collecting.watch(stop).await;
+        let ended = watched.as_ref().map_or(Ended::CutShort, |ended| *ended);
+        let joined = collecting.collector.finish(ended);
+        watched.with_context(|| {
+            format!("{} is incomplete for now: collect it again when this is put right", folder.display())
+        })?;
+        joined
     })
 }
+
+/// Calls to a queue that may fail in a row.
+const MOST_UNANSWERED: u32 = 10;
 
 struct Collecting {
     collector: Collector,
@@ -103,6 +113,9 @@ struct Watched {
     files: Vec<Lines<File>>,
     /// Records from standard input.
     piped: Option<Receiver<Record>>,
+    /// How often in a row the queue could not be asked.
+    unanswered: u32,
+    complained: bool,
     /// Since when its queue has been empty.
     empty_since: Option<Nanos>,
     /// Whether it was seen at work: then the moment of its end is known.
@@ -118,7 +131,7 @@ impl Collecting {
         options: Options,
     ) -> Result<Self> {
         let manifest = read_manifest(folder)?;
-        let collector = Collector::resume(folder)?;
+        let mut collector = Collector::resume(folder)?;
         ensure!(
             stacks.len() == manifest.stacks.len(),
             "the run has {} stacks, and {} are to be collected",
@@ -132,13 +145,17 @@ impl Collecting {
             None => crate::clients::config(&manifest.region).await,
         };
         let names: Vec<&str> = manifest.stacks.iter().map(|entry| entry.name.as_str()).collect();
+        let stacks: Vec<Watched> =
+            names.iter().zip(stacks).map(|(name, stack)| Watched::new(name, stack)).collect::<Result<_>>()?;
+        for (number, stack) in stacks.iter().enumerate() {
+            // What came from standard input does not come again.
+            if !stack.files.is_empty() && stack.piped.is_none() {
+                collector.forget_records(number)?;
+            }
+        }
         Ok(Self {
             collector,
-            stacks: names
-                .iter()
-                .zip(stacks)
-                .map(|(name, stack)| Watched::new(name, stack))
-                .collect::<Result<_>>()?,
+            stacks,
             sqs: aws_sdk_sqs::Client::new(&config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
             options,
@@ -150,6 +167,14 @@ impl Collecting {
 
     fn now(&self) -> Nanos {
         utc_ns().saturating_sub(self.collector.started_ns())
+    }
+
+    /// Takes all that there is to take.
+    async fn watch(&mut self, stop: &dyn Fn() -> bool) -> Result<Ended> {
+        let ended = self.drain(stop).await?;
+        self.last_lines()?;
+        self.metrics(stop).await?;
+        Ok(ended)
     }
 
     /// Takes records and depths until everything is drained.
@@ -198,15 +223,19 @@ impl Collecting {
             return Ok(());
         }
         if let Some(url) = &stack.queue {
-            let depth = queue::depth(&self.sqs, url).await?;
-            for point in depth.points(now, nanos(self.options.sample_every)) {
-                self.collector.take(number, Entry::Point(point))?;
+            match queue::depth(&self.sqs, url).await {
+                Ok(depth) => {
+                    for point in depth.points(now, nanos(self.options.sample_every)) {
+                        self.collector.take(number, Entry::Point(point))?;
+                    }
+                    stack.answered(depth, now);
+                }
+                Err(error) => stack.not_answered(error)?,
             }
-            stack.worked |= !depth.is_empty();
-            stack.empty_since = if depth.is_empty() { stack.empty_since.or(Some(now)) } else { None };
         }
         let consistent = nanos(self.options.consistent_after);
-        let empty = stack.empty_since.filter(|since| now >= self.load_end.max(*since) + consistent);
+        let long = |since: &Nanos| now >= self.load_end.max(*since) + consistent;
+        let empty = stack.empty_since.filter(|since| stack.unanswered == 0 && long(since));
         let nothing_to_watch = stack.queue.is_none() && stack.files.is_empty() && stack.piped.is_none();
         let counted = self.collector.is_drained(number).then_some(now);
         if now >= self.load_end && (empty.is_some() || counted.is_some() || nothing_to_watch) {
@@ -276,10 +305,32 @@ impl Watched {
             },
             files,
             piped,
+            unanswered: 0,
+            complained: false,
             empty_since: None,
             worked: false,
             drained: false,
         })
+    }
+
+    /// Its queue told its depth.
+    fn answered(&mut self, depth: Depth, now: Nanos) {
+        self.unanswered = 0;
+        self.worked |= !depth.is_empty();
+        self.empty_since = if depth.is_empty() { self.empty_since.or(Some(now)) } else { None };
+    }
+
+    /// Its queue could not be asked: that may pass.
+    fn not_answered(&mut self, error: anyhow::Error) -> Result<()> {
+        self.unanswered += 1;
+        if self.unanswered >= MOST_UNANSWERED {
+            return Err(error);
+        }
+        if !self.complained {
+            self.complained = true;
+            eprintln!("{}: {error:#}; going on without", self.name);
+        }
+        Ok(())
     }
 
     /// The records that have come since the last look.

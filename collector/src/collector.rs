@@ -63,6 +63,16 @@ impl Collector {
         Ok(collector)
     }
 
+    /// Takes away the records that a stack has: they are about to be read again from where they came.
+    pub(crate) fn forget_records(&mut self, stack: usize) -> Result<()> {
+        let Some(one) = self.stacks.get_mut(stack) else { return Ok(()) };
+        one.records = None;
+        folder::remove(&one.place.join(journal::RECORDS))?;
+        let planned = one.counters.progress.planned;
+        one.counters = Counters::new(planned);
+        one.recount()
+    }
+
     fn open(folder: &Path, manifest: &Manifest, state: State) -> Result<Self> {
         let mut stacks = Vec::new();
         for entry in &manifest.stacks {
@@ -151,8 +161,6 @@ struct Stack {
 
 impl Stack {
     fn new(place: PathBuf, planned: u64) -> Self {
-        let counters =
-            Counters { progress: Progress { planned, ..Progress::default() }, ..Counters::default() };
         Self {
             place,
             sends: None,
@@ -161,7 +169,7 @@ impl Stack {
             points: None,
             activities: None,
             usage: None,
-            counters,
+            counters: Counters::new(planned),
         }
     }
 
@@ -250,6 +258,10 @@ struct Counters {
 }
 
 impl Counters {
+    fn new(planned: u64) -> Self {
+        Self { progress: Progress { planned, ..Progress::default() }, ..Self::default() }
+    }
+
     fn sent(&mut self, sent: &Sent) {
         self.progress.tried += 1;
         self.progress.lag = sent.issued_at.saturating_sub(sent.scheduled_at);

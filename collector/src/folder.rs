@@ -50,6 +50,13 @@ pub(crate) fn has_journal(folder: &Path) -> bool {
     folder.join(STATE).exists()
 }
 
+/// Waits for others that join this folder; they wait until the answer is dropped.
+pub(crate) fn lock(folder: &Path) -> Result<File> {
+    let file = File::open(folder).with_context(|| format!("opening {}", folder.display()))?;
+    journal::lock(&file);
+    Ok(file)
+}
+
 /// Takes away what a complete run no longer needs.
 pub(crate) fn remove_journal(folder: &Path, manifest: &Manifest) -> Result<()> {
     let remove = || -> io::Result<()> {
@@ -60,6 +67,11 @@ pub(crate) fn remove_journal(folder: &Path, manifest: &Manifest) -> Result<()> {
         absent_is_fine(fs::remove_file(folder.join(STATE)))
     };
     remove().with_context(|| format!("removing the journal of {}", folder.display()))
+}
+
+/// Removes a file, if it is there.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    absent_is_fine(fs::remove_file(path)).with_context(|| format!("removing {}", path.display()))
 }
 
 fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! A Lambda runtime for tests, without any library of AWS: it speaks the Runtime API over plain sockets and does what the
 //! bodies of the messages say. Each body is a few words: `ok`, `sleep MS`, `fail`, `error`, `exit`, `hang`, `linger`
-//! (answers, then never asks again), `answer TEXT`.
+//! (answers, then never asks again), `answer TEXT`, `stderr` (prints its record there).
 //!
 //! `RUNTIME_INIT` says how it starts: `slow MS`, `hang`, `exit` or `error`; with `RUNTIME_INIT_ONCE` naming a file, only
 //! until that file exists, which it then makes.
@@ -90,10 +90,12 @@ fn handle(api: &mut Api, id: &str, event: &str) {
             _ => {}
         }
         let count: u32 = record["attributes"]["ApproximateReceiveCount"].as_str().unwrap().parse().unwrap();
-        println!(
-            "{}",
-            json!({"versus": 1, "message_id": record["messageId"], "receive_count": count, "ok": ok})
-        );
+        let line = json!({"versus": 1, "message_id": record["messageId"], "receive_count": count, "ok": ok});
+        if word == "stderr" {
+            eprintln!("{line}");
+        } else {
+            println!("{line}");
+        }
     }
     let answer = answer.unwrap_or_else(|| json!({"batchItemFailures": failures}).to_string());
     api.call("POST", &format!("/invocation/{id}/response"), &answer);

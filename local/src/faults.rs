@@ -47,8 +47,12 @@ impl Faults {
     }
 
     /// Writes down the faults that begin by `now`, acts out those at the queue, and returns the driver's.
+    ///
+    /// A driver can be late, and `now` with it. Faults at the queue follow the real present: what is over by then is
+    /// noted as such, for no call has met it.
     pub(crate) fn due(&mut self, now: Nanos, setup: &StackSetup) -> Vec<FaultKind> {
         let mut begun = Vec::new();
+        let present = setup.now().max(now);
         while let Some(&(at, index)) = self.edges.get(self.next).filter(|(at, _)| *at <= now) {
             self.next += 1;
             let fault = &self.list[index];
@@ -57,20 +61,22 @@ impl Faults {
                     FaultKind::Deployment => ActivityKind::Deployment,
                     _ => ActivityKind::Fault,
                 };
-                setup.note(now, kind, fault.to_string());
+                let missed = is_at_queue(fault.kind) && fault.until <= present;
+                let remark = if missed { " (came too late: over before it was acted out)" } else { "" };
+                setup.note(now, kind, format!("{fault}{remark}"));
                 begun.push(fault.kind);
             }
             if is_at_queue(fault.kind) {
-                self.apply(now);
+                self.apply(present);
             }
         }
         begun.retain(|&kind| !is_at_queue(kind));
         begun
     }
 
-    fn apply(&self, now: Nanos) {
+    fn apply(&self, present: Nanos) {
         let (mut answered, mut throttled, mut timeout) = (1.0, 1.0, self.visibility_timeout);
-        for fault in self.list.iter().filter(|fault| fault.covers(now)) {
+        for fault in self.list.iter().filter(|fault| fault.covers(present)) {
             match fault.kind {
                 FaultKind::EndpointErrors { share } => answered *= 1.0 - share,
                 FaultKind::EndpointThrottles { share } => throttled *= 1.0 - share,

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// Folder of a stack's journal, below the stack's own.
@@ -304,29 +304,32 @@ impl From<RecordLine> for Record {
     }
 }
 
-/// A file of the journal, open for appending.
+/// A file of the journal, open for appending. Several processes may append to one file.
 #[derive(Debug)]
 pub struct Appender {
-    writer: csv::Writer<BufWriter<File>>,
+    writer: csv::Writer<Chunk>,
 }
 
 impl Appender {
-    /// Opens `path` for appending. A last line that was cut short is taken away.
+    /// Opens `path` for appending. A last line that was cut short is taken away: whoever wrote it is gone.
     ///
     /// # Errors
     /// Names the file that cannot be written.
     pub fn open(path: &Path) -> Result<Self> {
         let open = || -> std::io::Result<(File, bool)> {
             let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+            lock(&file);
             let length = file.metadata()?.len();
             let whole = whole_lines(&mut file, length)?;
             if whole < length {
                 file.set_len(whole)?;
             }
+            unlock(&file);
             Ok((file, whole == 0))
         };
         let (file, empty) = open().with_context(|| format!("writing {}", path.display()))?;
-        let writer = csv::WriterBuilder::new().has_headers(empty).from_writer(BufWriter::new(file));
+        let sink = Chunk { file, bytes: Vec::new() };
+        let writer = csv::WriterBuilder::new().has_headers(empty).from_writer(sink);
         Ok(Self { writer })
     }
 
@@ -335,7 +338,8 @@ impl Appender {
     /// # Errors
     /// When the file cannot be written.
     pub fn add(&mut self, line: &impl Serialize) -> Result<()> {
-        self.writer.serialize(line).context("writing the journal")
+        self.writer.serialize(line).context("writing the journal")?;
+        if self.writer.get_ref().bytes.len() >= CHUNK_BYTES { self.flush() } else { Ok(()) }
     }
 
     /// Hands what was added to the system: it then survives this process.
@@ -345,6 +349,47 @@ impl Appender {
     pub fn flush(&mut self) -> Result<()> {
         self.writer.flush().context("writing the journal")
     }
+}
+
+/// Size from which lines are handed to the system unasked.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Lines on their way to a file. It is flushed at the ends of lines only, and then written by one process at a time:
+/// the lines of several processes do not mix.
+#[derive(Debug)]
+struct Chunk {
+    file: File,
+    bytes: Vec<u8>,
+}
+
+impl Write for Chunk {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        if self.bytes.is_empty() {
+            return Ok(());
+        }
+        lock(&self.file);
+        let written = self.file.write_all(&self.bytes);
+        unlock(&self.file);
+        // Even if it failed: half of it may be there.
+        self.bytes.clear();
+        written
+    }
+}
+
+/// Waits for whoever else has locked the file, or folder, and locks it until it is closed or unlocked. Where files
+/// cannot be locked, one process alone may write.
+pub fn lock(file: &File) {
+    while file.lock().is_err_and(|error| error.kind() == ErrorKind::Interrupted) {}
+}
+
+fn unlock(file: &File) {
+    // What was not locked needs no unlocking.
+    let _ = file.unlock();
 }
 
 /// Length of a file up to the end of its last whole line.
@@ -364,14 +409,21 @@ fn whole_lines(file: &mut File, length: u64) -> std::io::Result<u64> {
 }
 
 /// Reads a file of the journal: its lines in order, and how many could not be read. A last line without an end was cut
-/// short, however whole it looks.
+/// short, however whole it looks. A head may come again: several processes may have begun the file.
 pub fn read<T: DeserializeOwned>(source: impl Read, mut each: impl FnMut(T)) -> u64 {
     let mut whole = WholeLines { source, held: Vec::new(), ready: 0 };
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(&mut whole);
+    let head = reader.headers().cloned().ok();
     let mut unread = 0;
-    for line in reader.deserialize() {
-        match line {
-            Ok(line) => each(line),
+    let mut line = csv::StringRecord::new();
+    loop {
+        match reader.read_record(&mut line) {
+            Ok(false) => break,
+            Ok(true) if head.as_ref() == Some(&line) => {}
+            Ok(true) => match line.deserialize(head.as_ref()) {
+                Ok(line) => each(line),
+                Err(_) => unread += 1,
+            },
             Err(_) => unread += 1,
         }
     }
@@ -432,17 +484,61 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_journal_that_was_cut_off_keeps_its_whole_lines() {
-        let sent = Sent {
-            seq: 1,
+    fn sent(seq: u64) -> Sent {
+        Sent {
+            seq,
             scheduled_at: 10,
             issued_at: 11,
             answered_at: 12,
             attempts: 1,
             message: Some(MessageId(5)),
             error: None,
-        };
+        }
+    }
+
+    /// As seeders do that send parts of one plan, each a process.
+    #[test]
+    fn lines_of_several_writers_of_one_file_do_not_mix() {
+        let folder = std::env::temp_dir().join(format!("versus-writers-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(SENDS);
+        let (writers, lines) = (4, 5_000);
+        std::thread::scope(|scope| {
+            for writer in 0..writers {
+                let path = &path;
+                scope.spawn(move || {
+                    let mut appender = Appender::open(path).unwrap();
+                    for line in 0..lines {
+                        appender.add(&sent(writer * lines + line)).unwrap();
+                        // Who comes later leaves alone what is there.
+                        if line % 500 == 499 {
+                            appender = Appender::open(path).unwrap();
+                        }
+                    }
+                });
+            }
+        });
+        let mut seqs = Vec::new();
+        let unread = read(File::open(&path).unwrap(), |line: Sent| seqs.push(line.seq));
+        std::fs::remove_dir_all(&folder).unwrap();
+        seqs.sort_unstable();
+        assert_eq!(unread, 0);
+        assert_eq!(seqs, (0..writers * lines).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_head_that_comes_again_is_no_line() {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.serialize(sent(1)).unwrap();
+        let bytes = writer.into_inner().unwrap().repeat(2);
+        let mut seqs = Vec::new();
+        assert_eq!(read(bytes.as_slice(), |line: Sent| seqs.push(line.seq)), 0);
+        assert_eq!(seqs, [1, 1]);
+    }
+
+    #[test]
+    fn a_journal_that_was_cut_off_keeps_its_whole_lines() {
+        let sent = sent(1);
         let sighting =
             Sighting { at: 3, message: MessageId(5), sight: Sight::Received, receive_count: 1, seq: None };
         let folder = std::env::temp_dir().join(format!("versus-journal-{}", std::process::id()));

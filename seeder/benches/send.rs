@@ -40,9 +40,7 @@ fn main() {
     match arguments[..] {
         [] => compare(),
         ["mock"] => serve(),
-        ["bare1", url] => print_cost(&|| bare(url)),
-        ["bare2", url] => { std::thread::spawn(|| loop { std::thread::sleep(Duration::from_secs(100)) }); print_cost(&|| bare(url)) }
-        ["bare", url] => print_cost(&|| std::thread::scope(|s| s.spawn(|| bare(url)).join().unwrap())),
+        ["bare", url] => print_cost(&|| bare(url)),
         ["seeder", url] => print_cost(&|| flat_out(url)),
         ["pace", url, rate, seconds] => pace(url, rate.parse().unwrap(), seconds.parse().unwrap()),
         _ => eprintln!("send [mock | bare URL | seeder URL | pace URL RATE SECONDS]"),

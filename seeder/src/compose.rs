@@ -1,7 +1,6 @@
 //! From a planned message to an entry of SendMessageBatch.
 
 use crate::digest::{self, Md5Sum, STRING};
-use crate::share::ATTRIBUTE_BYTES;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use model::plan::Arrival;
 use model::scenario::Scenario;
@@ -40,7 +39,7 @@ impl Composer {
     /// The entry at this place of a batch. The same message gives the same bytes each time, so a retry keeps none.
     pub(crate) fn entry(&self, arrival: &Arrival, place: usize) -> (SendMessageBatchRequestEntry, Digests) {
         let body = arrival.body(self.seed, &self.alphabet);
-        let mut text = String::with_capacity(ATTRIBUTE_BYTES as usize);
+        let mut text = String::with_capacity(64);
         let work = Work::of(self.run, arrival, self.cpu_share, self.memory_bytes);
         write!(text, "{work}").expect("a string takes all");
         let digests = Digests { body: digest::of_body(&body), attributes: digest::of_attribute(&text) };

@@ -34,21 +34,25 @@ pub(crate) fn signed(nanos: Nanos) -> Option<i64> {
 /// What happened to the message at least once.
 pub(crate) mod flag {
     /// Its sending ended, well or not.
-    pub(crate) const TRIED: u8 = 1;
+    pub(crate) const TRIED: u16 = 1;
     /// The queue took it.
-    pub(crate) const ACCEPTED: u8 = 1 << 1;
+    pub(crate) const ACCEPTED: u16 = 1 << 1;
     /// The queue itself said when.
-    pub(crate) const SENT_SEEN: u8 = 1 << 2;
+    pub(crate) const SENT_SEEN: u16 = 1 << 2;
     /// An attempt failed.
-    pub(crate) const FAILED: u8 = 1 << 3;
+    pub(crate) const FAILED: u16 = 1 << 3;
     /// It was deleted.
-    pub(crate) const DELETED: u8 = 1 << 4;
+    pub(crate) const DELETED: u16 = 1 << 4;
     /// It was moved to the dead-letter queue.
-    pub(crate) const DEAD_LETTERED: u8 = 1 << 5;
+    pub(crate) const DEAD_LETTERED: u16 = 1 << 5;
     /// It was dropped.
-    pub(crate) const EXPIRED: u8 = 1 << 6;
+    pub(crate) const EXPIRED: u16 = 1 << 6;
     /// The attempt that completed it waited for a cold start.
-    pub(crate) const COLD_START: u8 = 1 << 7;
+    pub(crate) const COLD_START: u16 = 1 << 7;
+    /// The id under which the queue took it is known.
+    pub(crate) const NAMED: u16 = 1 << 8;
+    /// More than one call carried it: the queue may have taken it under an id that nobody was told.
+    pub(crate) const RETRIED: u16 = 1 << 9;
 }
 
 /// No worker.
@@ -72,7 +76,7 @@ pub(crate) struct Account {
     /// Successful attempts.
     pub(crate) completions: u8,
     /// Of [`flag`].
-    pub(crate) flags: u8,
+    pub(crate) flags: u16,
     /// Why the queue did not take it, by number.
     pub(crate) error: u16,
 }
@@ -110,7 +114,7 @@ pub(crate) enum Loss {
 }
 
 impl Account {
-    pub(crate) fn has(&self, flag: u8) -> bool {
+    pub(crate) fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }
 
@@ -122,8 +126,30 @@ impl Account {
         self.flags & (flag::ACCEPTED | flag::TRIED) == 0
     }
 
+    /// Whether the queue said that it has it no more.
+    pub(crate) fn gone(&self) -> bool {
+        self.has(flag::DELETED | flag::DEAD_LETTERED | flag::EXPIRED)
+    }
+
     pub(crate) fn completed(&self) -> bool {
         self.completions > 0
+    }
+
+    /// The queue handed it out under the id under which it was completed; was that for the attempt that did so?
+    pub(crate) fn seen_received(&mut self, at: At, receive_count: u16) {
+        let same = self.attempt == receive_count;
+        let none = self.received == At::NONE;
+        let that = match (self.started.get(), at.get()) {
+            // Workers that say nothing of receive counts are taken to say 1.
+            _ if self.attempt > 1 => same,
+            // The last before its start; a clock that is wrong must not go unnoticed.
+            (Some(started), Some(at)) => at <= started || same && none,
+            // The last before its delete.
+            _ => none || !self.has(flag::DELETED),
+        };
+        if that {
+            self.received = at;
+        }
     }
 
     /// How the message ended, and why if it was lost.

@@ -69,9 +69,10 @@ impl Accounts {
         read_lines(place, journal::SIGHTINGS, |sighting: Sighting| {
             self.clocks.one_machine = true;
             if sighting.sight == Sight::Sent {
-                self.named(sighting.message, sighting.seq);
+                self.taken(sighting.message, sighting.seq);
             }
         })?;
+        self.ids.sort();
         read_lines(place, journal::RECORDS, |line: RecordLine| {
             let record = Record::from(line);
             self.named(record.message_id, record.seq);
@@ -109,13 +110,34 @@ impl Accounts {
         seq.filter(|seq| *seq < self.messages.len() as u64).map(|seq| seq as u32)
     }
 
-    /// Somebody but the seeder says which message an id stands for; mostly the seeder said so, too.
-    fn named(&mut self, id: MessageId, seq: Option<u64>) {
+    /// The queue took a message of this run; mostly the seeder said so, too.
+    fn taken(&mut self, id: MessageId, seq: Option<u64>) {
         let Some(seq) = self.planned(seq) else { return };
-        let account = &self.messages[seq as usize];
-        if !account.accepted() || account.fingerprint != fingerprint(id) {
+        self.messages[seq as usize].flags |= flag::NAMED;
+        self.ids.add(id, seq);
+    }
+
+    /// A worker says which message an id stands for.
+    fn named(&mut self, id: MessageId, seq: Option<u64>) {
+        if let Some(seq) = self.seq(id, seq) {
             self.ids.add(id, seq);
         }
+    }
+
+    /// The planned message that an id stands for. What the message itself says counts only where it may have been
+    /// taken under an id that is not known: an earlier run of the same plan may have left its messages behind.
+    fn seq(&self, id: MessageId, seq: Option<u64>) -> Option<u32> {
+        self.ids.seq(id).or_else(|| {
+            self.planned(seq).filter(|seq| {
+                let account = &self.messages[*seq as usize];
+                !account.has(flag::NAMED) || account.has(flag::RETRIED)
+            })
+        })
+    }
+
+    /// Whether the queue told what it saw.
+    pub(crate) fn queue_tells(&self) -> bool {
+        self.clocks.one_machine
     }
 
     fn sent(&mut self, sent: &Sent) {
@@ -130,12 +152,12 @@ impl Accounts {
         }
         self.retried += u64::from(sent.attempts > 1);
         let account = &mut self.messages[seq as usize];
-        account.flags |= flag::TRIED;
+        account.flags |= flag::TRIED | if sent.attempts > 1 { flag::RETRIED } else { 0 };
         if let Some(id) = sent.message {
             if !account.accepted() {
                 account.sent = At::of(signed(sent.answered_at));
             }
-            account.flags |= flag::ACCEPTED;
+            account.flags |= flag::ACCEPTED | flag::NAMED;
             account.fingerprint = fingerprint(id);
             self.ids.add(id, seq);
         } else if let Some(error) = &sent.error {
@@ -145,7 +167,7 @@ impl Accounts {
 
     fn record(&mut self, record: &Record) {
         self.workers_tell = true;
-        let Some(seq) = self.planned(record.seq).or_else(|| self.ids.seq(record.message_id)) else {
+        let Some(seq) = self.seq(record.message_id, record.seq) else {
             self.unplanned += 1;
             return;
         };
@@ -183,7 +205,7 @@ impl Accounts {
     }
 
     fn sighting(&mut self, sighting: &Sighting) {
-        let Some(seq) = self.planned(sighting.seq).or_else(|| self.ids.seq(sighting.message)) else {
+        let Some(seq) = self.seq(sighting.message, sighting.seq) else {
             self.unplanned += 1;
             return;
         };
@@ -202,9 +224,8 @@ impl Accounts {
                 account.flags |= flag::SENT_SEEN;
             }
             Sight::Received if self.workers_tell => {
-                let same = account.fingerprint == id && account.attempt == sighting.receive_count as u16;
-                if account.completed() && same {
-                    account.received = at;
+                if account.completed() && account.fingerprint == id {
+                    account.seen_received(at, sighting.receive_count as u16);
                 }
             }
             Sight::Received => {

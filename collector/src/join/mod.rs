@@ -45,6 +45,8 @@ pub(crate) struct Tally {
     pub(crate) lost: BTreeMap<String, u64>,
     /// Negative spans by stage.
     pub(crate) negative: BTreeMap<&'static str, u64>,
+    /// Completed messages that the queue still had, as far as it told.
+    pub(crate) undeleted: u64,
     /// Completed messages whose latency is not known.
     pub(crate) untimed: u64,
     /// Sum of the send delays, and how many there are.
@@ -62,6 +64,8 @@ pub(crate) struct Tally {
 /// # Errors
 /// When the folder holds no run, or a file cannot be read or written. What was cut off is no error.
 pub fn join(folder: &Path) -> Result<Run> {
+    // Whoever looks at a run that goes on does not get in the way of its end.
+    let _lock = folder::lock(folder)?;
     let manifest = read_manifest(folder)?;
     if manifest.complete {
         if folder::has_journal(folder) {
@@ -102,7 +106,7 @@ pub fn join(folder: &Path) -> Result<Run> {
 
 /// The manifest with what has become of the run.
 fn conclude(manifest: Manifest, state: &State, hash: &PlanHash, joined: &[Joined]) -> Manifest {
-    let checks = checks::checks(&manifest, hash, joined);
+    let checks = checks::checks(&manifest, hash, state.complete, joined);
     let mut manifest = Manifest { checks, complete: state.complete, planned: hash.count(), ..manifest };
     let ends = state.ends.iter().copied().chain(std::iter::repeat(None));
     for ((entry, one), end) in manifest.stacks.iter_mut().zip(joined).zip(ends) {
@@ -190,6 +194,7 @@ impl Tally {
             *self.sent.entry(at / window * window).or_default() += 1;
         }
         if account.completed() {
+            self.undeleted += u64::from(accounts.queue_tells() && !account.gone());
             self.untimed += u64::from(record.finished_at.is_none());
             if let Some(at) = record.finished_at {
                 self.last_finished = self.last_finished.max(at);

@@ -29,7 +29,7 @@ platform = "lambda"
 "#;
 
 #[allow(clippy::disallowed_methods)]
-fn now_ns() -> u64 {
+pub(crate) fn now_ns() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64
 }
 

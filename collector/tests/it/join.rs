@@ -34,7 +34,7 @@ pub(crate) fn rows(folder: &Path, stack: &str) -> Vec<MessageRecord> {
     read_csv(file).collect::<Result<_, _>>().unwrap()
 }
 
-fn check<'a>(run: &'a Run, name: &str) -> &'a Check {
+pub(crate) fn check<'a>(run: &'a Run, name: &str) -> &'a Check {
     run.manifest.checks.iter().find(|check| check.name.contains(name)).expect(name)
 }
 

@@ -1,7 +1,9 @@
 //! Tests of the collector, in one binary.
 #![allow(clippy::unwrap_used)]
 
+mod again;
 mod cloudwatch;
+mod doubts;
 mod foreign;
 mod garbage;
 mod join;

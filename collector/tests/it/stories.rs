@@ -144,7 +144,7 @@ impl<'a> Pen<'a> {
 
     fn write(&mut self, fate: Fate) {
         match fate {
-            Fate::Refused => self.answer(None),
+            Fate::Refused => self.answer(None, 3),
             Fate::Unsent => {}
             Fate::AnswerLost => {
                 // Then only the message itself can tell which it is.
@@ -152,14 +152,16 @@ impl<'a> Pen<'a> {
                 self.taken();
                 self.attempt(1, true);
                 self.delete(1);
-                self.answer(None);
+                self.answer(None, 3);
             }
             Fate::SentTwice => {
                 self.seq = Some(self.arrival.seq);
                 self.taken();
                 let first = self.id;
                 self.id = MessageId(first.0 ^ 1 << 100);
-                self.sent();
+                self.taken();
+                let second = self.id;
+                self.answer(Some(second), 2);
                 self.id = first;
                 self.attempt(1, true);
                 self.delete(1);
@@ -215,7 +217,7 @@ impl<'a> Pen<'a> {
     fn sent(&mut self) {
         self.taken();
         let id = self.id;
-        self.answer(Some(id));
+        self.answer(Some(id), 1);
     }
 
     /// The queue takes it.
@@ -226,14 +228,14 @@ impl<'a> Pen<'a> {
     }
 
     /// The seeder has its answer.
-    fn answer(&mut self, message: Option<MessageId>) {
+    fn answer(&mut self, message: Option<MessageId>, attempts: u32) {
         self.now += 1;
         let sent = Sent {
             seq: self.arrival.seq,
             scheduled_at: self.arrival.at,
             issued_at: self.arrival.at + 50_000,
             answered_at: self.now,
-            attempts: if message.is_some() { 1 } else { 3 },
+            attempts,
             message,
             error: message.is_none().then(|| "throttled".into()),
         };

@@ -385,6 +385,39 @@ async fn faults_at_the_queue_last_for_their_span() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_late_faults_only_what_goes_on_is_acted_out() {
+    let fault = |from, until, kind| Fault { stack: None, from: from * SECOND, until: until * SECOND, kind };
+    let mut running = start("exec sleep 1000", tasks(1), |setup| {
+        setup.faults = vec![
+            fault(5, 40, FaultKind::ShortVisibility { timeout: 2 * SECOND }),
+            fault(10, 20, FaultKind::EndpointErrors { share: 1.0 }),
+            fault(12, 40, FaultKind::EndpointThrottles { share: 1.0 }),
+        ];
+    });
+    let before = running.queue.attributes().visibility_timeout;
+    // The service gets to run only then.
+    tokio::time::advance(Duration::from_secs(30)).await;
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        told.push(running.activity(ActivityKind::Fault).await.detail);
+    }
+    assert_eq!(
+        told,
+        [
+            "short-visibility until 40s: VisibilityTimeout 2s",
+            "endpoint-errors until 20s: 100 % of the calls (came too late: over before it was acted out)",
+            "endpoint-throttles until 40s: 100 % of the calls",
+        ]
+    );
+    for (at, timeout, failure) in [(31, 2 * SECOND, Some(Injected::Throttle)), (41, before, None)] {
+        running.until(at * SECOND).await;
+        assert_eq!(running.queue.attributes().visibility_timeout, timeout, "at {at} s");
+        assert_eq!(running.queue.fault(), failure, "at {at} s");
+    }
+    running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_not_warm_waits_for_the_run_to_begin_and_for_its_capacity() {
     let cold = Ecs { warm_start: false, ..tasks(1) };
     let mut running = start("exec sleep 1000", cold, |setup| {

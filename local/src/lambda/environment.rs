@@ -10,7 +10,7 @@
 use super::function::{Function, lock};
 use super::report_line::{self, Report, Status};
 use super::runtime_api::{Call, RuntimeApi};
-use crate::process::{Launch, Line, OnLine, Output, Process};
+use crate::process::{Launch, Line, OnLine, Process};
 use bytes::Bytes;
 use model::journal::{MessageId, Record};
 use model::time::{Nanos, SECOND};
@@ -367,8 +367,9 @@ impl Life {
     fn on_line(&self) -> OnLine {
         let (function, name) = (Arc::clone(&self.function), self.name.clone());
         let first = Arc::clone(&self.first);
-        Box::new(move |Line { output, text }| {
-            let Some(mut record) = Record::parse(&text).filter(|_| output == Output::Stdout) else {
+        // CloudWatch Logs holds both outputs: a record counts wherever it is printed.
+        Box::new(move |Line { text, .. }| {
+            let Some(mut record) = Record::parse(&text) else {
                 return function.log_lines(&name, &text);
             };
             record.worker.get_or_insert_with(|| name.clone());

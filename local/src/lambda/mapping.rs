@@ -9,6 +9,7 @@ use super::event::{self, Source};
 use super::fleet::{Admitted, Fleet};
 use super::meter::Meter;
 use super::response::{self, Failures};
+use super::throttles::Throttles;
 use super::timers::{Timer, Timers};
 use crate::queues::{Delivery, SharedQueue};
 use model::journal::MessageId;
@@ -61,7 +62,7 @@ pub(super) struct EventSourceMapping {
     /// Whether a timer that lets them go on is set.
     pace_pending: bool,
     call_retry: Nanos,
-    last_throttle: Option<Nanos>,
+    throttles: Throttles,
     /// Nothing more is received.
     stopping: bool,
 }
@@ -97,7 +98,7 @@ impl EventSourceMapping {
             paced: 0,
             pace_pending: false,
             call_retry: beliefs.esm_call_retry.max(MILLISECOND),
-            last_throttle: None,
+            throttles: Throttles::default(),
             stopping: false,
         }
     }
@@ -132,6 +133,11 @@ impl EventSourceMapping {
 
     /// The call of a loop is answered, now or once there is a message: it collects, invokes, or (false) waits on.
     fn poll(&mut self, now: Nanos) -> bool {
+        self.poll_for(now, RECEIVE_MOST)
+    }
+
+    /// The same, for at most so many messages.
+    fn poll_for(&mut self, now: Nanos, most: u32) -> bool {
         if self.queue.visible() == 0 {
             self.loops.park(now);
             return false;
@@ -141,7 +147,7 @@ impl EventSourceMapping {
             return false;
         }
         let number = self.allocate(now);
-        if !self.receive(number) {
+        if !self.receive(number, most) {
             self.free.push(number);
             self.loops.park(now);
             return false;
@@ -180,8 +186,8 @@ impl EventSourceMapping {
     }
 
     /// One ReceiveMessage into a batch; false if it found nothing.
-    fn receive(&mut self, number: u32) -> bool {
-        let most = self.room(number).min(RECEIVE_MOST);
+    fn receive(&mut self, number: u32, most: u32) -> bool {
+        let most = self.room(number).min(most);
         let visibility = self.batching.visibility_timeout(self.queue.attributes().visibility_timeout);
         // At the in-flight limit a long poll finds nothing, and says so by returning nothing.
         let received = self.queue.receive(most, Polling::Long, Some(visibility)).unwrap_or_default();
@@ -206,7 +212,7 @@ impl EventSourceMapping {
             && self.room(number) > 0
             && self.queue.visible() > 0
             && self.may_receive(now)
-            && self.receive(number)
+            && self.receive(number, RECEIVE_MOST)
         {}
         if !self.batching.has_window() || self.room(number) == 0 {
             return self.invoke(now, number);
@@ -250,7 +256,7 @@ impl EventSourceMapping {
         // Without a reservation the requests a second are the account's, too.
         let unreserved = self.config.reserved_concurrency.is_none();
         self.meter.throttled(limit == Limit::Account || (unreserved && limit == Limit::Requests));
-        if self.last_throttle.is_none_or(|last| now - last > MINUTE) {
+        if self.throttles.begins(now, limit) {
             let cause = match limit {
                 Limit::Reserved => "reserved concurrency",
                 Limit::Account => "the account's concurrency",
@@ -261,7 +267,6 @@ impl EventSourceMapping {
             let detail = format!("{} environments busy, limited by {cause}", self.fleet.busy());
             self.meter.note(now, ActivityKind::Throttling, detail);
         }
-        self.last_throttle = Some(now);
         let batch = &mut self.batches[number as usize];
         self.held_back += u32::from(batch.tries == 0);
         self.timers.push(self.batching.retry_at(now, batch.tries, batch.drop_at), Timer::Retry(number));
@@ -327,7 +332,7 @@ impl EventSourceMapping {
     pub(super) fn visible(&mut self, now: Nanos) {
         while !self.stopping && self.queue.visible() > 0 {
             if let Some(&number) = self.collecting.front() {
-                if !self.may_receive(now) || !self.receive(number) {
+                if !self.may_receive(now) || !self.receive(number, RECEIVE_MOST) {
                     return;
                 }
                 let window_over = self.batching.window_is_over(self.batches[number as usize].since, now);
@@ -337,8 +342,14 @@ impl EventSourceMapping {
             } else if !self.loops.wake(now) {
                 // Somebody else may wait for messages, too.
                 return self.queue.pass_on();
-            } else if !self.poll(now) {
-                return;
+            } else {
+                // Messages that were sent together are spread over the queue's servers, and the polls that wait get
+                // some each: a batch that is sent is not the batch that is received.
+                let waiting = u64::from(self.loops.parked()) + 1;
+                let share = self.queue.visible().div_ceil(waiting).min(u64::from(RECEIVE_MOST));
+                if !self.poll_for(now, share.max(1) as u32) {
+                    return;
+                }
             }
         }
     }

@@ -15,6 +15,7 @@ mod meter;
 mod report_line;
 mod response;
 mod runtime_api;
+mod throttles;
 mod timers;
 
 use crate::faults::Faults;

@@ -65,6 +65,8 @@ pub(super) enum Call {
 const RESPONSE_MOST: usize = 6 * 1024 * 1024 + 100;
 /// Largest description of an error that is read.
 const ERROR_MOST: usize = 1024 * 1024;
+/// How much is read, and dropped, of what is too large; whoever sends more is cut off.
+const DROPPED_MOST: usize = 64 * 1024 * 1024;
 /// Pause after a connection could not be accepted: the process may be out of file descriptors for a moment.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
@@ -303,11 +305,25 @@ async fn next(exchange: &Exchange) -> Result<Response<Full<Bytes>>, Refusal> {
 }
 
 async fn body(request: Request<Incoming>, most: usize) -> Result<Bytes, Refusal> {
-    let collected = Limited::new(request.into_body(), most).collect().await;
-    collected.map(|body| body.to_bytes()).map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-        Some(_) => Refusal::TooLarge,
-        None => Refusal::Truncated,
-    })
+    let mut body = request.into_body();
+    match Limited::new(&mut body, most).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            drop_rest(body).await;
+            Err(Refusal::TooLarge)
+        }
+        Err(_) => Err(Refusal::Truncated),
+    }
+}
+
+/// Reads on without keeping it: to close a connection with unread bytes resets it, and whoever still writes would lose
+/// the answer.
+async fn drop_rest(mut body: Incoming) {
+    let mut room = DROPPED_MOST;
+    while room > 0 {
+        let Some(Ok(frame)) = body.frame().await else { return };
+        room = room.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+    }
 }
 
 /// The type of the error that a runtime cannot start for: in a header, or in the body.

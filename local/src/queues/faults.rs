@@ -25,8 +25,8 @@ pub(super) struct Faults {
 }
 
 impl SharedQueue {
-    /// From now on these shares of the calls to the queue (0 to 1 each) fail with a 500, or with RequestThrottled. A call
-    /// that fails has no effect.
+    /// From now on these shares of the calls that receive, delete or change visibility (0 to 1 each) fail with a 500, or
+    /// with RequestThrottled. A call that fails has no effect; sending and control calls never fail.
     pub fn set_fault_shares(&self, errors: f64, throttles: f64) {
         let parts = |share: f64| (share * f64::from(u32::MAX)) as u32;
         self.faults.errors.store(parts(errors), Ordering::Relaxed);
@@ -40,7 +40,8 @@ impl SharedQueue {
         queue.set_attributes(scenario::Queue { visibility_timeout, ..attributes });
     }
 
-    /// Whether the next call fails; it is counted. For whoever calls the queue in this process, too.
+    /// Whether the next receive, delete or change of visibility fails; it is counted. For whoever calls the queue in
+    /// this process, too.
     #[must_use]
     pub fn fault(&self) -> Option<Injected> {
         let errors = u64::from(self.faults.errors.load(Ordering::Relaxed));

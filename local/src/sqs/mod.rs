@@ -84,11 +84,17 @@ impl Sqs {
         }
     }
 
-    /// The queue of a QueueUrl, whatever its host: the last segment names it. Some calls fail here on purpose.
+    /// The queue of a QueueUrl, whatever its host: the last segment names it.
     fn queue(&self, url: Option<&Text<'_>>) -> Answer<Arc<SharedQueue>> {
         let url = url.ok_or_else(|| Error::missing("QueueUrl"))?;
         let name = url.rsplit('/').next().unwrap_or_default();
-        let queue = self.queues.get(name).ok_or_else(Error::no_queue)?;
+        self.queues.get(name).ok_or_else(Error::no_queue)
+    }
+
+    /// The queue of a consumer's call (receive, delete, change of visibility): some of these fail on purpose. Sending
+    /// and control never do, so that load and measurement stay as planned.
+    fn consumed_queue(&self, url: Option<&Text<'_>>) -> Answer<Arc<SharedQueue>> {
+        let queue = self.queue(url)?;
         match queue.fault() {
             None => Ok(queue),
             Some(Injected::Error) => Err(Kind::InternalFailure

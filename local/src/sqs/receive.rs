@@ -35,7 +35,7 @@ const SENDER: &str = "AIDAVERSUSVERSUSLOCAL";
 impl Sqs {
     pub(super) async fn receive_message(&self, body: &[u8]) -> Answer<Vec<u8>> {
         let request: Request<'_> = parse(body)?;
-        let queue = self.queue(request.queue_url.as_ref())?;
+        let queue = self.consumed_queue(request.queue_url.as_ref())?;
         let most = within(request.max_number_of_messages, 1..=10).map_err(|value| {
             Error::invalid(value, "MaxNumberOfMessages", "Must be between 1 and 10, if provided.")
         })?;

@@ -37,14 +37,14 @@ const VISIBILITY_LIMIT: i64 = 43_200;
 impl Sqs {
     pub(super) fn delete_message(&self, body: &[u8]) -> Answer<Vec<u8>> {
         let entry: Entry<'_> = parse(body)?;
-        let queue = self.queue(entry.queue_url.as_ref())?;
+        let queue = self.consumed_queue(entry.queue_url.as_ref())?;
         queue.delete([handle(&queue, &entry)?.receipt]);
         Ok(NOTHING.into())
     }
 
     pub(super) fn delete_message_batch(&self, body: &[u8]) -> Answer<Vec<u8>> {
         let request: Batch<'_> = parse(body)?;
-        let queue = self.queue(request.queue_url.as_ref())?;
+        let queue = self.consumed_queue(request.queue_url.as_ref())?;
         let entries = request.entries.unwrap_or_default();
         check(&entries, "DeleteMessageBatchRequestEntry")?;
         let mut outcome = Outcome::with_capacity(64 + 96 * entries.len());
@@ -65,7 +65,7 @@ impl Sqs {
 
     pub(super) fn change_message_visibility(&self, body: &[u8]) -> Answer<Vec<u8>> {
         let entry: Entry<'_> = parse(body)?;
-        let queue = self.queue(entry.queue_url.as_ref())?;
+        let queue = self.consumed_queue(entry.queue_url.as_ref())?;
         let change = self.change(&queue, &entry)?;
         let changed = queue.change_visibility(&[change]);
         if changed == [Change::Gone] {
@@ -76,7 +76,7 @@ impl Sqs {
 
     pub(super) fn change_message_visibility_batch(&self, body: &[u8]) -> Answer<Vec<u8>> {
         let request: Batch<'_> = parse(body)?;
-        let queue = self.queue(request.queue_url.as_ref())?;
+        let queue = self.consumed_queue(request.queue_url.as_ref())?;
         let entries = request.entries.unwrap_or_default();
         check(&entries, "ChangeMessageVisibilityBatchRequestEntry")?;
         let asked: Vec<_> = entries.iter().map(|entry| self.change(&queue, entry)).collect();

@@ -3,7 +3,7 @@
 use crate::rig::{Rig, Trial};
 use local::message::{Attribute, AttributeValue, Message};
 use model::journal::Sight;
-use model::scenario::{Lambda, Queue};
+use model::scenario::{Lambda, Parameters, Queue};
 use model::series::metric;
 use model::time::{MILLISECOND, SECOND};
 use serde_json::{Value, json};
@@ -99,10 +99,26 @@ async fn the_environment_is_that_of_aws() {
     assert!((share - 884.0 / 1_769.0).abs() < 1e-9, "{share}");
 }
 
+/// A mapping whose only loop gets whatever is sent together.
+fn one_loop() -> Trial {
+    let trial = Trial::default();
+    Trial { beliefs: Parameters { esm_start: 1, esm_idle: 1, ..trial.beliefs.clone() }, ..trial }
+}
+
+/// Five loops wait for messages: each gets its share of what was sent together.
+#[tokio::test]
+async fn loops_that_wait_share_what_comes() {
+    let mut rig = Trial::default().run(&[]).await;
+    rig.send(&["ok"; 5]);
+    rig.deleted(5).await;
+    let (rig, _) = rig.stop().await;
+    assert_eq!(rig.total(metric::INVOCATIONS), 5.0);
+}
+
 /// Runs one batch of these messages; returns the rig, stopped, once `log` is in its log.
 async fn one_batch(partial: bool, bodies: &[&str], log: &str) -> Rig {
     let lambda = Lambda { partial_batch_responses: partial, ..Lambda::default() };
-    let rig = Trial { lambda, ..Trial::default() }.run(bodies).await;
+    let rig = Trial { lambda, ..one_loop() }.run(bodies).await;
     rig.until(log, |rig| !rig.lines(log).is_empty()).await;
     let (rig, _) = rig.stop().await;
     assert_eq!(rig.total(metric::INVOCATIONS), 1.0);
@@ -129,7 +145,7 @@ async fn partial_responses_keep_what_failed() {
 
 #[tokio::test]
 async fn a_handler_that_fails_fails_its_batch_and_the_environment_goes_on() {
-    let mut rig = Trial::default().run(&["ok", "error"]).await;
+    let mut rig = one_loop().run(&["ok", "error"]).await;
     rig.until("the failure", |rig| rig.lines("REPORT").len() == 1).await;
     assert_eq!(rig.queue.counts().in_flight, 2);
     let before = rig.processes();
@@ -139,6 +155,22 @@ async fn a_handler_that_fails_fails_its_batch_and_the_environment_goes_on() {
     let (rig, _) = rig.stop().await;
     assert_eq!(rig.total(metric::ERRORS), 1.0);
     assert!(rig.lines("Status:").is_empty(), "an error of the handler is no error of the runtime");
+}
+
+#[tokio::test]
+async fn records_count_on_either_output() {
+    let rig = &mut Trial::default().run(&[]).await;
+    let mut told = Vec::new();
+    for body in ["stderr", "ok"] {
+        let sent = rig.send(&[body])[0];
+        let record = rig.record().await;
+        assert_eq!(record.message_id, sent, "{body}");
+        assert!(record.worker.is_some(), "{body}");
+        rig.deleted(1).await;
+        told.push(record.cold_start);
+    }
+    assert_eq!(told, [true, false]);
+    assert!(rig.lines("message_id").is_empty(), "records are no log lines");
 }
 
 #[tokio::test]

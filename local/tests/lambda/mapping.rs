@@ -57,8 +57,10 @@ async fn an_account_limit_is_told() {
     let mut rig = Trial { lambda, beliefs: limited, ..Trial::default() }.run(&["ok"; 12]).await;
     rig.deleted(4).await;
     rig.until("a throttle", |rig| rig.queue.counts().in_flight == 2).await;
-    let (_, ended) = rig.stop().await;
+    let (rig, ended) = rig.stop().await;
     assert!(ended.account_limited);
+    let notes = rig.noted(ActivityKind::Throttling);
+    assert!(notes.iter().any(|note| note.contains("the account's")), "the run's checks read it: {notes:?}");
 }
 
 /// Sends `then` while the window of a batch with one message is open; returns invocations and when all were deleted.

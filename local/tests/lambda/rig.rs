@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -181,8 +181,10 @@ impl Rig {
 
     /// The next record of a worker.
     pub(crate) async fn record(&mut self) -> Record {
+        // Points come all the time: they must not prolong the wait.
+        let end = Instant::now() + PATIENCE;
         loop {
-            let next = timeout(PATIENCE, self.told.recv()).await;
+            let next = timeout_at(end, self.told.recv()).await;
             let Ok(Some(entry)) = next else { panic!("no record in time; log:\n{}", self.log()) };
             if let Some(record) = self.keep(entry) {
                 return record;
