@@ -75,13 +75,14 @@ fn refuse_mixture(runs: &[Run]) -> Result<()> {
 
 /// Writes `report.html` and `summary.json`, prints the summary, and says whether there is a verdict.
 pub(crate) fn judge(folder: &Path, runs: &[Run], quiet: bool) -> Result<Ended> {
-    let summary = report::summary(runs);
+    let judgement = report::judge(runs, report::Options::default())?;
+    let summary = report::summary(&judgement);
     let text = serde_json::to_string_pretty(&summary).context("summary.json")?;
     output::write(&folder.join("summary.json"), text + "\n")?;
     let page = folder.join("report.html");
-    output::write(&page, report::html(runs)?)?;
+    output::write(&page, report::html(&judgement)?)?;
     if !quiet {
-        print(&report::text(runs))?;
+        print(&report::text(&judgement))?;
         eprintln!("\nReport: {}", page.display());
     }
     let withheld = summary["valid"] != true || summary["verdict"]["form"] == "withheld";

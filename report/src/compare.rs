@@ -6,6 +6,7 @@
 
 use crate::format::{self, ABSENT, NBSP};
 use crate::metrics::{METRICS, Metric};
+use crate::options::Options;
 use crate::text::{print, widths};
 use crate::view::StackView;
 use model::run::Run;
@@ -45,7 +46,8 @@ impl<'a> Comparison<'a> {
     /// Compares `second` with `first`. Stacks are matched by name.
     #[must_use]
     pub fn new(first: (&str, &'a Run), second: (&str, &'a Run)) -> Self {
-        let views = [StackView::all(first.1), StackView::all(second.1)];
+        let views =
+            [StackView::all(first.1, Options::default()), StackView::all(second.1, Options::default())];
         let stacks = views[0]
             .iter()
             .filter_map(|one| {

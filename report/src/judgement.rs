@@ -4,12 +4,14 @@
 
 use crate::estimate::Estimate;
 use crate::metrics::{METRICS, Metric, named};
+use crate::options::Options;
 use crate::verdict::{self, Verdict};
 use crate::view::StackView;
+use anyhow::{Result, ensure};
 use model::run::Run;
 
 /// What the text, the page and `summary.json` are made from.
-pub(crate) struct Judgement<'a> {
+pub struct Judgement<'a> {
     /// The runs; at least one.
     pub(crate) runs: &'a [Run],
     /// The stacks of the first run.
@@ -42,18 +44,22 @@ impl Row {
     }
 }
 
-impl<'a> Judgement<'a> {
-    /// Judges `runs`; `None` if there are none.
-    pub(crate) fn of(runs: &'a [Run]) -> Option<Self> {
-        let mut all: Vec<Vec<StackView>> = runs.iter().map(StackView::all).collect();
-        let names: Vec<&str> = all.first()?.iter().map(StackView::name).collect();
-        let rows: Vec<Row> = METRICS.iter().map(|metric| row(metric, &names, &all)).collect();
-        let objections = objections(runs);
-        let views = all.swap_remove(0);
-        let verdict = verdict::decide(&views, &rows, &objections);
-        Some(Self { runs, views, rows, objections, verdict })
-    }
+/// Judges one run, or several repeats of one scenario.
+///
+/// # Errors
+/// When there is no run.
+pub fn judge(runs: &[Run], options: Options) -> Result<Judgement<'_>> {
+    ensure!(!runs.is_empty(), "there is no run to report");
+    let mut all: Vec<Vec<StackView>> = runs.iter().map(|run| StackView::all(run, options)).collect();
+    let names: Vec<&str> = all[0].iter().map(StackView::name).collect();
+    let rows: Vec<Row> = METRICS.iter().map(|metric| row(metric, &names, &all)).collect();
+    let objections = objections(runs);
+    let views = all.swap_remove(0);
+    let verdict = verdict::decide(&views, &rows, &objections);
+    Ok(Judgement { runs, views, rows, objections, verdict })
+}
 
+impl<'a> Judgement<'a> {
     /// The first run: the one that charts show.
     pub(crate) fn first(&self) -> &'a Run {
         &self.runs[0]

@@ -1,8 +1,8 @@
 //! Judges runs: statistics, one metric table, cost, charts, text and HTML. Runs in, bytes out; pure: no clock, no
 //! network, no file.
 //!
-//! [`text`], [`html`] and [`summary`] take one run, or several repeats of one scenario: then estimates are over
-//! all of them and charts show the first.
+//! [`judge`] takes one run, or several repeats of one scenario: then estimates are over all of them and charts show
+//! the first. [`text`], [`html`] and [`summary`] tell what it found.
 
 mod chart;
 pub mod compare;
@@ -11,6 +11,7 @@ pub mod estimate;
 mod format;
 mod judgement;
 pub mod metrics;
+mod options;
 mod page;
 pub mod prices;
 mod summary;
@@ -20,6 +21,8 @@ mod verdict;
 pub mod view;
 
 pub use format::Unit;
+pub use judgement::{Judgement, judge};
+pub use options::Options;
 pub use page::html;
 pub use prices::price_list_date;
 pub use summary::summary;

@@ -4,18 +4,14 @@ use crate::cost::CostLine;
 use crate::judgement::{Judgement, Row};
 use crate::prices::price_list_date;
 use crate::view::StackView;
-use model::run::Run;
 use serde_json::{Map, Value, json};
 
 /// Version of the format.
 const SCHEMA: u32 = 1;
 
-/// The contents of `summary.json`; several runs are repeats of one scenario. `null` without runs.
+/// The contents of `summary.json`.
 #[must_use]
-pub fn summary(runs: &[Run]) -> Value {
-    let Some(judgement) = Judgement::of(runs) else {
-        return Value::Null;
-    };
+pub fn summary(judgement: &Judgement) -> Value {
     let manifest = &judgement.first().manifest;
     let names: Vec<&str> = judgement.views.iter().map(StackView::name).collect();
     let about = if judgement.is_simulated() {
@@ -31,8 +27,8 @@ pub fn summary(runs: &[Run]) -> Value {
         "title": manifest.title,
         "scenario-hash": manifest.scenario_hash,
         "plan-hash": manifest.plan_hash,
-        "seeds": runs.iter().map(|run| run.manifest.seed).collect::<Vec<_>>(),
-        "runs": runs.len(),
+        "seeds": judgement.runs.iter().map(|run| run.manifest.seed).collect::<Vec<_>>(),
+        "runs": judgement.runs.len(),
         "region": manifest.region,
         "price-list-date": price_list_date(),
         "valid": judgement.objections.is_empty(),
@@ -40,11 +36,11 @@ pub fn summary(runs: &[Run]) -> Value {
         "verdict": { "form": judgement.verdict.name(), "sentence": judgement.verdict.sentence(&names) },
         "stacks": names,
         "metrics": judgement.rows.iter().map(|row| metric(row, &names)).collect::<Vec<_>>(),
-        "bills": by_stack(&judgement, |view| match &view.cost {
+        "bills": by_stack(judgement, |view| match &view.cost {
             Ok(cost) => cost.lines.iter().map(line).collect(),
             Err(why) => json!({ "error": why }),
         }),
-        "ledgers": by_stack(&judgement, |view| json!(view.entry.ledger)),
+        "ledgers": by_stack(judgement, |view| json!(view.entry.ledger)),
     })
 }
 

@@ -8,19 +8,15 @@ use crate::judgement::{Judgement, Row};
 use crate::prices::price_list_date;
 use crate::view::StackView;
 use model::record::Ledger;
-use model::run::Run;
 use std::fmt::Write;
 
-/// Summarises runs for a terminal; several runs are repeats of one scenario.
+/// The summary for a terminal.
 #[must_use]
-pub fn text(runs: &[Run]) -> String {
-    let Some(judgement) = Judgement::of(runs) else {
-        return "No run to report.\n".into();
-    };
+pub fn text(judgement: &Judgement) -> String {
     let mut out = String::new();
-    head(&mut out, &judgement);
-    table(&mut out, &judgement);
-    tail(&mut out, &judgement);
+    head(&mut out, judgement);
+    table(&mut out, judgement);
+    tail(&mut out, judgement);
     // Terminals and grep want plain spaces.
     out.replace(NBSP, " ")
 }

@@ -4,6 +4,7 @@
 //! Non-goals: which numbers are worth showing (see [`crate::metrics`]).
 
 use crate::cost::Cost;
+use crate::options::Options;
 use crate::prices::Prices;
 use hdrhistogram::Histogram;
 use model::run::{Manifest, Run, StackEntry, StackRun};
@@ -33,7 +34,7 @@ pub struct StackView<'a> {
 impl<'a> StackView<'a> {
     /// The views of a run's stacks, in their order.
     #[must_use]
-    pub fn all(run: &'a Run) -> Vec<Self> {
+    pub fn all(run: &'a Run, _options: Options) -> Vec<Self> {
         let prices = Prices::for_region(&run.manifest.region).map_err(|error| format!("{error:#}"));
         run.manifest
             .stacks

@@ -3,12 +3,15 @@
 
 mod fixture;
 
+use fixture::{html, summary, text};
+use report::Options;
+
 use model::run::{Run, StackRun};
 use std::collections::BTreeSet;
 use std::path::Path;
 
 fn page(runs: &[Run]) -> String {
-    let html = report::html(runs).unwrap();
+    let html = html(runs);
     check(&html);
     html
 }
@@ -213,17 +216,20 @@ fn damaged_numbers_never_panic() {
     run.stacks[0].series[1].points.clear();
     run.stacks[0].series[2].period = 0;
     run.manifest.warmup = u64::MAX / 2;
-    report::html(std::slice::from_ref(&run)).unwrap();
-    let _ = report::summary(std::slice::from_ref(&run));
-    let _ = report::text(std::slice::from_ref(&run));
+    html(std::slice::from_ref(&run));
+    let _ = summary(std::slice::from_ref(&run));
+    let _ = text(std::slice::from_ref(&run));
     run.stacks[1].series[0].period = u64::MAX;
     run.manifest.window = u64::MAX;
-    report::html(&[run]).unwrap();
+    html(&[run]);
 }
 
 #[test]
 fn no_run_is_an_error() {
-    assert_eq!(report::html(&[]).unwrap_err().to_string(), "there is no run to report");
+    assert_eq!(
+        report::judge(&[], Options::default()).err().unwrap().to_string(),
+        "there is no run to report"
+    );
 }
 
 #[test]

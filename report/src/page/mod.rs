@@ -22,10 +22,9 @@ use crate::judgement::Judgement;
 use crate::timeline::Timeline;
 use crate::verdict::list;
 use crate::view::StackView;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use figure::Figure;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use model::run::Run;
 use model::time::{Nanos, seconds};
 
 const STYLE: &str = include_str!("../assets/report.css");
@@ -35,13 +34,12 @@ const SCRIPT: &str = include_str!("../assets/report.js");
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
-/// The report as one self-contained HTML file; several runs are repeats of one scenario.
+/// The report as one self-contained HTML file.
 ///
 /// # Errors
-/// When there is no run, or a chart cannot be drawn.
-pub fn html(runs: &[Run]) -> Result<String> {
-    let judgement = Judgement::of(runs).context("there is no run to report")?;
-    let subject = Subject::of(&judgement);
+/// When a chart cannot be drawn.
+pub fn html(judgement: &Judgement) -> Result<String> {
+    let subject = Subject::of(judgement);
     let figures = figures(&subject)?;
     Ok(document(&subject, &figures).into_string())
 }
