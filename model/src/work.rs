@@ -42,6 +42,28 @@ impl Work {
         self.failures == u8::MAX || receive_count <= u32::from(self.failures)
     }
 
+    /// Appends the attribute's content to `text`. Without `write!`, which takes five times as long: a seeder does
+    /// this for every message.
+    pub fn write(&self, text: &mut String) {
+        text.push_str("run=");
+        push_number::<16>(text, u64::from(self.run));
+        text.push_str(" seq=");
+        push_number::<10>(text, self.seq);
+        let failures = u64::from(self.failures);
+        let rest = [
+            (" sleep_ns=", self.sleep),
+            (" cpu_ns=", self.cpu),
+            (" memory=", self.memory),
+            (" failures=", failures),
+        ];
+        for (key, value) in rest {
+            if value > 0 {
+                text.push_str(key);
+                push_number::<10>(text, value);
+            }
+        }
+    }
+
     /// Reads the attribute; `None` if it names no run and position.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -71,15 +93,25 @@ impl Work {
 
 impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "run={:x} seq={}", self.run, self.seq)?;
-        let spans = [("sleep_ns", self.sleep), ("cpu_ns", self.cpu), ("memory", self.memory)];
-        for (key, value) in spans.into_iter().chain([("failures", u64::from(self.failures))]) {
-            if value > 0 {
-                write!(f, " {key}={value}")?;
-            }
-        }
-        Ok(())
+        let mut text = String::new();
+        self.write(&mut text);
+        f.write_str(&text)
     }
+}
+
+/// Appends `number` to `text`.
+fn push_number<const BASE: u64>(text: &mut String, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] = b"0123456789abcdef"[(number % BASE) as usize];
+        number /= BASE;
+        if number == 0 {
+            break;
+        }
+    }
+    text.push_str(str::from_utf8(&digits[first..]).expect("digits are ASCII"));
 }
 
 #[cfg(test)]
@@ -91,7 +123,11 @@ mod tests {
         let full = Work { run: 0x5f3a, seq: 17, sleep: 20, cpu: 3, memory: 1 << 20, failures: 255 };
         assert_eq!(full.to_string(), "run=5f3a seq=17 sleep_ns=20 cpu_ns=3 memory=1048576 failures=255");
         let plain = Work { run: 1, seq: 0, ..Work::default() };
-        for work in [full, plain] {
+        assert_eq!(plain.to_string(), "run=1 seq=0");
+        let most = Work { run: u32::MAX, seq: u64::MAX, sleep: 9, cpu: 10, memory: u64::MAX, failures: 0 };
+        let text = "run=ffffffff seq=18446744073709551615 sleep_ns=9 cpu_ns=10 memory=18446744073709551615";
+        assert_eq!(most.to_string(), text);
+        for work in [full, plain, most] {
             assert_eq!(Work::parse(&work.to_string()), Some(work));
             assert_eq!(Work::parse(&format!("colour=blue {work} x")), Some(work));
         }

@@ -230,6 +230,7 @@ fn pace(url: &str, rate: f64, seconds: u64) {
     let before = processor_time();
     let mut delays = seed(url, &scenario(rate, seconds * SECOND), Duration::from_millis(100));
     let busy = (processor_time() - before).as_secs_f64() / seconds as f64;
+    assert_eq!(delays.len() as f64, 2.0 * rate * seconds as f64, "a delay for each message and queue");
     delays.sort_unstable();
     let at = |share: f64| delays[(delays.len() as f64 * share) as usize] as f64 / 1e6;
     println!(

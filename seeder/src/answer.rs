@@ -8,6 +8,7 @@ use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchOutput;
 use aws_sdk_sqs::types::SendMessageBatchResultEntry;
 use model::journal::MessageId;
+use std::borrow::Cow;
 use std::error::Error;
 use std::io;
 
@@ -15,14 +16,14 @@ use std::io;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// One word.
-    pub(crate) word: String,
+    pub(crate) word: Cow<'static, str>,
     /// Whether another attempt may succeed.
     pub(crate) again: bool,
 }
 
 impl Failure {
-    fn new(word: &str, again: bool) -> Self {
-        Self { word: word.to_owned(), again }
+    fn new(word: impl Into<Cow<'static, str>>, again: bool) -> Self {
+        Self { word: word.into(), again }
     }
 }
 
@@ -48,23 +49,21 @@ where
         Ok(output) => output,
         Err(error) => return vec![Verdict::Failed(failure(&error)); sent.len()],
     };
-    let mut verdicts: Vec<Option<Verdict>> = Vec::new();
-    verdicts.resize_with(sent.len(), || None);
+    // Whether the queue has a message of which it says nothing cannot be known; another attempt might double it.
+    let mut verdicts = vec![Verdict::Failed(Failure::new("unanswered", false)); sent.len()];
     for entry in &output.failed {
         if let Some(verdict) = place(&entry.id).and_then(|place| verdicts.get_mut(place)) {
-            *verdict = Some(Verdict::Failed(by_code(&entry.code, !entry.sender_fault)));
+            *verdict = Verdict::Failed(by_code(&entry.code, !entry.sender_fault));
         }
     }
     for entry in &output.successful {
         if let Some((verdict, sent)) = place(&entry.id).and_then(|at| verdicts.get_mut(at).zip(sent.get(at)))
         {
             let id = MessageId::new(&entry.message_id);
-            *verdict = Some(Verdict::Taken { id, intact: intact(entry, sent) });
+            *verdict = Verdict::Taken { id, intact: intact(entry, sent) };
         }
     }
-    // Whether the queue has a message of which it says nothing cannot be known; another attempt might double it.
-    let unanswered = || Verdict::Failed(Failure::new("unanswered", false));
-    verdicts.into_iter().map(|verdict| verdict.unwrap_or_else(unanswered)).collect()
+    verdicts
 }
 
 fn intact(entry: &SendMessageBatchResultEntry, sent: &Digests) -> bool {
@@ -87,12 +86,12 @@ where
         SdkError::ServiceError(answer) => match (answer.raw().status().as_u16(), answer.err().code()) {
             (429, _) => Failure::new("throttled", true),
             (status @ 500.., code) if !code.is_some_and(throttled) => {
-                Failure::new(&format!("http-{status}"), true)
+                Failure::new(format!("http-{status}"), true)
             }
             (_, Some(code)) => by_code(code, false),
             // A success that cannot be read.
             (200..300, None) => Failure::new("response", true),
-            (status, None) => Failure::new(&format!("http-{status}"), false),
+            (status, None) => Failure::new(format!("http-{status}"), false),
         },
         SdkError::ResponseError(_) => Failure::new("response", true),
         // The request could not be signed; credentials that ran out may be renewed.
@@ -110,7 +109,7 @@ fn by_code(code: &str, again: bool) -> Failure {
     let name = code.rsplit(['.', '#']).next().unwrap_or_default();
     let word: String =
         name.chars().filter(|&c| c.is_ascii_alphanumeric() || "-_".contains(c)).take(40).collect();
-    Failure::new(if word.is_empty() { "unnamed" } else { &word }, again)
+    Failure::new(if word.is_empty() { "unnamed".into() } else { word }, again)
 }
 
 /// By the names that AWS has for it: RequestThrottled, ThrottlingException, KMS.ThrottlingException and the like.

@@ -2,14 +2,13 @@
 
 use crate::answer::{Failure, failure};
 use crate::{Destination, Settings};
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{Credentials as Keys, Region};
-use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::QueueAttributeName;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -62,8 +61,8 @@ pub(crate) async fn greet(client: &Client, Destination { stack, queue_url }: &De
         let Err(error) = call.attribute_names(QueueAttributeName::QueueArn).send().await else { break };
         let Failure { word, again } = failure(&error);
         if !again || tried == TRIES {
-            let why = DisplayErrorContext(&error);
-            return Err(anyhow!("{why}").context(format!(
+            // Its causes are told one by one; the SDK's own account of them is a page long.
+            return Err(anyhow::Error::new(error).context(format!(
                 "stack {stack}: the queue {queue_url} does not answer ({word}): {}",
                 remedy(&word)
             )));

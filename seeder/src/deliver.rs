@@ -1,12 +1,14 @@
 //! Brings a group of messages to one queue: the call, its retries, and one record per message.
 
 use crate::answer::{Failure, Verdict, judge};
-use crate::compose::{Composer, Digests};
+use crate::compose::{Batch, Composer};
 use crate::outbox::Outbox;
 use crate::stop::Stop;
 use crate::{Settings, clock};
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use aws_sdk_sqs::config::http::HttpRequest;
+use aws_sdk_sqs::error::SdkError;
+use aws_sdk_sqs::operation::send_message_batch::{SendMessageBatchError, SendMessageBatchOutput};
 use model::journal::{MessageId, Sent};
 use model::plan::Arrival;
 use model::random::Stream;
@@ -29,13 +31,6 @@ pub(crate) struct Post {
     pub(crate) jitter: Mutex<Stream>,
 }
 
-/// The entries of a call, and what SQS must say of them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Batch {
-    entries: Vec<SendMessageBatchRequestEntry>,
-    digests: Vec<Digests>,
-}
-
 /// A call that was made.
 #[derive(Clone, Copy, Debug)]
 struct Call {
@@ -55,12 +50,6 @@ impl Post {
         self.origin.since(clock::now())
     }
 
-    pub(crate) fn compose(&self, arrivals: &[Arrival]) -> Batch {
-        let entry = |(place, arrival)| self.composer.entry(arrival, place);
-        let (entries, digests) = arrivals.iter().enumerate().map(entry).unzip();
-        Batch { entries, digests }
-    }
-
     /// Sends `batch`, which is made of `arrivals`, to the queue of `stack`; whatever fails is tried again alone.
     /// The outbox gets one record per message.
     pub(crate) async fn deliver(
@@ -73,8 +62,7 @@ impl Post {
         let mut first_issued_at = None;
         for attempt in 1.. {
             let issued_at = self.now();
-            let call = self.client.send_message_batch().queue_url(&self.queue_urls[stack]);
-            let answer = call.set_entries(Some(batch.entries)).send().await;
+            let answer = self.call(batch.request(&self.queue_urls[stack])).await;
             let call = Call { attempt, issued_at, answered_at: self.now() };
             drop(permit);
 
@@ -94,8 +82,17 @@ impl Post {
                 permit = self.permit_after(pause) => permit,
             };
             arrivals = failed.into_iter().map(|(arrival, _)| arrival).collect();
-            batch = self.compose(&arrivals);
+            batch = self.composer.batch(&arrivals);
         }
+    }
+
+    /// Has the SDK make a call of which only the body is ours.
+    async fn call(&self, body: String) -> Result<SendMessageBatchOutput, SdkError<SendMessageBatchError>> {
+        let replace = move |request: &mut HttpRequest| {
+            request.headers_mut().insert("content-length", body.len().to_string());
+            *request.body_mut() = body.as_str().into();
+        };
+        self.client.send_message_batch().customize().mutate_request(replace).send().await
     }
 
     async fn permit_after(&self, pause: Duration) -> OwnedSemaphorePermit {
@@ -117,13 +114,13 @@ impl Post {
         for (arrival, verdict) in verdicts {
             let (message, error) = match verdict {
                 Verdict::Taken { id, intact: true } => (Some(id), None),
-                Verdict::Taken { id, intact: false } => (Some(id), Some("md5".to_owned())),
+                Verdict::Taken { id, intact: false } => (Some(id), Some("md5".into())),
                 Verdict::Failed(failure) if retry && failure.again => {
                     tray.summary().error(&failure.word);
                     failed.push((arrival, failure));
                     continue;
                 }
-                Verdict::Failed(failure) => (None, Some(failure.word)),
+                Verdict::Failed(failure) => (None, Some(failure.word.into_owned())),
             };
             error.iter().for_each(|word| tray.summary().error(word));
             tray.put(call.sent(&arrival, message, error));
@@ -135,7 +132,7 @@ impl Post {
     fn give_up(&self, stack: usize, call: Call, failed: Vec<(Arrival, Failure)>) {
         let mut tray = self.outbox.tray(stack);
         for (arrival, failure) in failed {
-            tray.put(call.sent(&arrival, None, Some(failure.word)));
+            tray.put(call.sent(&arrival, None, Some(failure.word.into_owned())));
         }
     }
 

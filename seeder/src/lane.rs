@@ -149,7 +149,7 @@ fn issue(
     deliveries: &mut JoinSet<()>,
 ) {
     let stacks = post.queue_urls.len();
-    let mut batch = post.compose(group);
+    let mut batch = post.composer.batch(group);
     for place in 0..stacks {
         // The last takes what the others copy.
         let last = place + 1 == stacks;

@@ -11,6 +11,8 @@ fn refuses(destinations: &[Destination], settings: &Settings, words: &[&str]) {
         assert!(text.contains(word), "{word:?} is missing in: {text}");
     }
     assert!(!text.contains("AWS4-HMAC"), "{text}");
+    // For people: no page of braces.
+    assert!(text.len() < 500 && !text.contains('{') && !text.contains('\n'), "{text}");
 }
 
 #[test]
