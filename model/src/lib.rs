@@ -3,11 +3,13 @@
 //! Data flows one way: scenario -> plan -> run -> report. Everything that measures writes a run, everything
 //! that judges reads one. Pure: no async, no AWS, no clock.
 
+pub mod breakdown;
 pub mod journal;
 pub mod plan;
 pub mod random;
 pub mod record;
 pub mod run;
+pub mod sample;
 pub mod scenario;
 pub mod series;
 pub mod time;

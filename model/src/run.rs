@@ -4,7 +4,9 @@
 //! versioned; reading a run gives what was written.
 //! Non-goals: knowing how a run was produced, and any number that can be derived from its files.
 
+use crate::breakdown::Breakdown;
 use crate::record::Ledger;
+use crate::sample::Sample;
 use crate::scenario::Belief;
 use crate::series::{self, Series};
 use crate::time::Nanos;
@@ -16,8 +18,8 @@ use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
 
-/// Version of the run directory's format. A reader refuses a newer one.
-pub const SCHEMA: u32 = 1;
+/// Version of the run directory's format. A reader refuses any other.
+pub const SCHEMA: u32 = 2;
 
 /// A run in memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +37,10 @@ pub struct StackRun {
     pub series: Vec<Series>,
     /// `latency.hlog`.
     pub windows: Windows,
+    /// `stages.csv`.
+    pub breakdown: Breakdown,
+    /// `sample.csv`.
+    pub sample: Sample,
     /// `usage.json`.
     pub usage: Usage,
     /// `activities.csv`.
@@ -177,7 +183,8 @@ pub enum ActivityKind {
 }
 
 /// The files of a stack that every run has.
-const STACK_FILES: [&str; 4] = ["series.csv", "latency.hlog", "usage.json", "activities.csv"];
+const STACK_FILES: [&str; 6] =
+    ["series.csv", "latency.hlog", "stages.csv", "sample.csv", "usage.json", "activities.csv"];
 
 /// SHA-256 of each of them, as `sha256sum --check` reads it: a file cut off at the end of a line looks whole.
 const SUMS: &str = "SHA256SUMS";
@@ -193,6 +200,8 @@ pub fn write(dir: &Path, run: &Run) -> Result<()> {
         fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
         write_file(&folder.join("series.csv"), |sink| series::write_csv(sink, &stack.series))?;
         write_file(&folder.join("latency.hlog"), |sink| stack.windows.write_hlog(sink))?;
+        write_file(&folder.join("stages.csv"), |sink| stack.breakdown.write_csv(sink))?;
+        write_file(&folder.join("sample.csv"), |sink| stack.sample.write_csv(sink))?;
         write_file(&folder.join("usage.json"), |sink| write_json(sink, &stack.usage))?;
         write_file(&folder.join("activities.csv"), |sink| write_activities(sink, &stack.activities))?;
         for file in STACK_FILES {
@@ -217,7 +226,7 @@ pub fn write_manifest(dir: &Path, manifest: &Manifest) -> Result<()> {
 /// Reads a run directory.
 ///
 /// # Errors
-/// When it is not a run, is of a newer schema, or a file is missing or damaged; names the file.
+/// When it is not a run, is of another schema, or a file is missing or damaged; names the file.
 pub fn read(dir: &Path) -> Result<Run> {
     let manifest = read_manifest(dir)?;
     check_sums(dir, &manifest.stacks)?;
@@ -235,7 +244,7 @@ pub fn read(dir: &Path) -> Result<Run> {
 /// Reads `run.json` alone.
 ///
 /// # Errors
-/// When the directory is not a run, or is of a newer schema, or the file is damaged.
+/// When the directory is not a run, or is of another schema, or the file is damaged.
 pub fn read_manifest(dir: &Path) -> Result<Manifest> {
     let path = dir.join("run.json");
     let text = fs::read_to_string(&path)
@@ -299,7 +308,12 @@ fn check_schema(text: &str) -> Result<()> {
     }
     let Version { schema } = serde_json::from_str(text).context("not a versus run manifest")?;
     if schema > SCHEMA {
-        bail!("written by a newer versus (schema {schema}, this one reads up to {SCHEMA}): update versus");
+        bail!("written by a newer versus (schema {schema}, this one reads {SCHEMA}): update versus");
+    }
+    if schema < SCHEMA {
+        bail!(
+            "written by an older versus (schema {schema}, this one reads {SCHEMA}): run the scenario again"
+        );
     }
     Ok(())
 }
@@ -314,6 +328,8 @@ fn read_stack(folder: &Path) -> Result<StackRun> {
     Ok(StackRun {
         series: series::read_csv(open("series.csv")?)?,
         windows: Windows::read_hlog(&bytes)?,
+        breakdown: Breakdown::read_csv(open("stages.csv")?)?,
+        sample: Sample::read_csv(open("sample.csv")?)?,
         usage: serde_json::from_reader(open("usage.json")?).context("usage.json is damaged")?,
         activities: csv::Reader::from_reader(open("activities.csv")?)
             .into_deserialize()

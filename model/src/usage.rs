@@ -1,5 +1,8 @@
 //! Metered quantities: what a bill is computed from. Cost = usage x price list, so no price is here.
+//!
+//! The rules by which AWS rounds what it meters are functions at the end: whoever meters calls them.
 
+use crate::time::{MILLISECOND, Nanos, SECOND};
 use serde::{Deserialize, Serialize};
 
 /// Everything AWS bills that a stack can use.
@@ -141,6 +144,25 @@ pub fn sqs_requests(payload_bytes: u64) -> u64 {
     payload_bytes.div_ceil(64 * 1024).max(1)
 }
 
+/// What Fargate bills of a task that `lived` from the start of its image pull to its end: started seconds, `least`
+/// at least (a minute on Linux).
+///
+/// Source: aws.amazon.com/fargate/pricing (per second, with a one-minute minimum).
+#[must_use]
+pub fn fargate_billed(lived: Nanos, least: Nanos) -> Nanos {
+    lived.next_multiple_of(SECOND).max(least)
+}
+
+/// The milliseconds that Lambda bills an invocation for: the handler and the initialisation before it, added up and
+/// then rounded up, one at least.
+///
+/// Source: aws.amazon.com/lambda/pricing (rounded up to 1 ms); AWS Compute Blog, "AWS Lambda standardizes billing for
+/// INIT phase", 2025-04-29, in force since 2025-08-01.
+#[must_use]
+pub fn lambda_billed_ms(handler: Nanos, init: Nanos) -> u64 {
+    (handler + init).div_ceil(MILLISECOND).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +171,19 @@ mod tests {
     fn a_call_is_billed_per_started_64_kb() {
         let kb = 1024;
         assert_eq!([0, 1, 64 * kb, 64 * kb + 1, 1024 * kb].map(sqs_requests), [1, 1, 1, 2, 16]);
+    }
+
+    #[test]
+    fn lambda_time_is_rounded_up_once() {
+        // The sample of the developer guide: 133.61 ms and 80.00 ms make 214 ms.
+        assert_eq!(lambda_billed_ms(133_610_000, 80 * MILLISECOND), 214);
+        assert_eq!([0, 1, MILLISECOND, MILLISECOND + 1].map(|d| lambda_billed_ms(d, 0)), [1, 1, 1, 2]);
+    }
+
+    #[test]
+    fn fargate_time_has_a_minimum_and_whole_seconds() {
+        let billed = |lived| fargate_billed(lived, 60 * SECOND) / SECOND;
+        assert_eq!([0, 59 * SECOND, 60 * SECOND + 1, 90 * SECOND].map(billed), [60, 60, 61, 90]);
     }
 
     #[test]

@@ -76,11 +76,17 @@ pub struct Counts {
 impl Counts {
     /// The bins, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.bins().map(|(bin, count)| (highest_of(bin), count))
+    }
+
+    /// `(number of the bin, count)`, ascending; [`bin_of`] has the number of a value's bin.
+    #[inline]
+    pub fn bins(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
         let mut rest = &self.packed[..];
         let mut bin = 0;
         std::iter::from_fn(move || {
             bin += unpack(&mut rest)? as usize;
-            Some((highest_of(bin), unpack(&mut rest)?))
+            Some((bin, unpack(&mut rest)?))
         })
     }
 
@@ -97,7 +103,7 @@ impl FromIterator<(u64, u64)> for Counts {
         let mut packed = Vec::new();
         let mut last = 0;
         for (value, count) in bins {
-            let bin = bin_of(value);
+            let bin = bin_of(value.min(VALUE_MAX - 1));
             pack(&mut packed, bin.saturating_sub(last) as u64);
             pack(&mut packed, count);
             last = bin;
@@ -115,9 +121,16 @@ fn pack(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+#[inline]
 fn unpack(bytes: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
+    let (&first, rest) = bytes.split_first()?;
+    *bytes = rest;
+    // Most numbers are small.
+    if first < 0x80 { Some(u64::from(first)) } else { unpack_rest(u64::from(first & 0x7f), bytes) }
+}
+
+fn unpack_rest(mut value: u64, bytes: &mut &[u8]) -> Option<u64> {
+    for shift in (7..64).step_by(7) {
         let (&byte, rest) = bytes.split_first()?;
         *bytes = rest;
         value |= u64::from(byte & 0x7f) << shift;
@@ -147,11 +160,15 @@ impl Windows {
     /// One histogram of `stage` over the windows that start in `from..until`; `None` if there is no sample.
     #[must_use]
     pub fn merged(&self, stage: Stage, from: Nanos, until: Nanos) -> Option<Histogram<u64>> {
+        // Bins of our own, for a week has tens of millions of counts, and HdrHistogram takes its time for each.
+        let mut bins = vec![0_u64; BINS];
+        let inside = |w: &&WindowCounts| w.stage == stage && (from..until).contains(&w.start);
+        for window in self.histograms.iter().filter(inside) {
+            window.counts.bins().for_each(|(bin, count)| bins[bin] += count);
+        }
         let mut merged = empty_histogram();
-        for window in &self.histograms {
-            if window.stage == stage && (from..until).contains(&window.start) {
-                add(&mut merged, &window.counts);
-            }
+        for (bin, count) in bins.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+            merged.record_n(highest_of(bin), count).expect("the histogram resizes itself");
         }
         (!merged.is_empty()).then_some(merged)
     }
@@ -437,8 +454,9 @@ impl Bins {
 }
 
 /// The bin of a value: linear up to 2,047, then 1,024 bins per power of two.
+#[must_use]
 #[inline]
-fn bin_of(value: u64) -> usize {
+pub fn bin_of(value: u64) -> usize {
     let octave = (53_u32).saturating_sub(value.leading_zeros()) as usize;
     octave * HALF + (value >> octave) as usize
 }

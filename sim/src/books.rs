@@ -4,9 +4,11 @@
 //! Non-goals: knowing what consumes the queue.
 
 use crate::meters::Meters;
+use model::breakdown::{self, Breakdown};
 use model::plan::{Arrival, PlanHash};
 use model::record::{Ledger, MessageRecord, Outcome};
 use model::run::Activity;
+use model::sample::{Sample, Sampler};
 use model::series::{Series, metric};
 use model::time::{Nanos, seconds};
 use model::usage::{Item, Usage, sqs_requests};
@@ -100,7 +102,10 @@ pub(crate) struct Books {
     pub(crate) log_bytes: u64,
     pub(crate) activities: Vec<Activity>,
     log_bytes_per_message: u64,
+    warmup: Nanos,
     recorder: Recorder,
+    breakdown: breakdown::Recorder,
+    sampler: Sampler,
     pub(crate) meters: Meters,
     /// Messages that left the queue while a worker still held them.
     lingering: BTreeMap<sqs::Message, Lingering>,
@@ -124,7 +129,7 @@ const BATCH_BYTES: u64 = 1024 * 1024;
 const ACTIVITIES_MAX: usize = 10_000;
 
 impl Books {
-    pub(crate) fn new(window: Nanos, log_bytes_per_message: u32, keep_records: bool) -> Self {
+    pub(crate) fn new(window: Nanos, warmup: Nanos, log_bytes_per_message: u32, keep_records: bool) -> Self {
         Self {
             ledger: Ledger::default(),
             hash: PlanHash::default(),
@@ -133,7 +138,10 @@ impl Books {
             log_bytes: 0,
             activities: Vec::new(),
             log_bytes_per_message: u64::from(log_bytes_per_message),
+            warmup,
             recorder: Recorder::new(window),
+            breakdown: breakdown::Recorder::default(),
+            sampler: Sampler::default(),
             meters: Meters::new(window),
             lingering: BTreeMap::new(),
             records: keep_records.then(Vec::new),
@@ -280,6 +288,10 @@ impl Books {
             acknowledge: deleted_at.map(|at| at - attempt.finished_at),
         };
         self.recorder.completed(load.window, &spans);
+        self.sampler.completed(u64::from(load.seq), load.at, spans.latency);
+        if load.at >= self.warmup {
+            self.breakdown.completed(0, &spans, attempt.cold_start);
+        }
         if self.records.is_some() {
             self.record(load, attempt, deleted_at);
         }
@@ -409,6 +421,8 @@ impl Books {
             ledger: self.ledger,
             hash: self.hash,
             windows: self.recorder.finish(),
+            breakdown: self.breakdown.finish(),
+            sample: self.sampler.finish(),
             usage: self.meters.usage(),
             series: self.meters.into_series(),
             activities: self.activities,
@@ -432,6 +446,8 @@ pub(crate) struct Closed {
     pub(crate) ledger: Ledger,
     pub(crate) hash: PlanHash,
     pub(crate) windows: Windows,
+    pub(crate) breakdown: Breakdown,
+    pub(crate) sample: Sample,
     pub(crate) series: Vec<Series>,
     pub(crate) usage: Usage,
     pub(crate) activities: Vec<Activity>,

@@ -94,7 +94,7 @@ fn simulate_stack(
     let world = World {
         queue: Queue::new(Settings::new(stack.queue, beliefs), stream),
         events: Events::default(),
-        books: Books::new(window, stack.log_bytes_per_message, options.records),
+        books: Books::new(window, scenario.warmup, stack.log_bytes_per_message, options.records),
     };
     let (world, end, account_limited) = match &stack.platform {
         Platform::Ecs(ecs) => {
@@ -168,6 +168,8 @@ fn assemble(
         runs.push(StackRun {
             series: outcome.closed.series,
             windows: outcome.closed.windows,
+            breakdown: outcome.closed.breakdown,
+            sample: outcome.closed.sample,
             usage: outcome.closed.usage,
             activities: outcome.closed.activities,
         });

@@ -14,12 +14,14 @@ mod points;
 use crate::folder::{self, State};
 use accounts::Accounts;
 use anyhow::{Context, Result, ensure};
+use model::breakdown;
 use model::journal::{self, Appender};
 use model::plan::{Arrival, Plan, PlanHash};
 use model::record::{Ledger, MessageRecord};
 use model::run::{Activity, Manifest, Run, StackEntry, StackRun, read_manifest};
+use model::sample::Sampler;
 use model::time::Nanos;
-use model::windows::{Recorder, Stage};
+use model::windows::{Recorder, Spans, Stage};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
@@ -140,9 +142,9 @@ fn join_stack(folder: &Path, entry: &StackEntry, cause: &Cause<'_>) -> Result<(S
     let mut file = Appender::open(&beside)?;
     let mut tally = Tally::default();
     let mut ledger = Ledger::default();
-    let mut recorder = Recorder::new(window);
+    let mut latencies = Latencies::new(cause.manifest);
     for arrival in cause.plan.clone() {
-        let record = tally.close(&accounts, &arrival, &mut recorder, window);
+        let record = tally.close(&accounts, &arrival, &mut latencies, window);
         ledger.planned += 1;
         ledger.count(record.outcome);
         file.add(&record)?;
@@ -155,11 +157,56 @@ fn join_stack(folder: &Path, entry: &StackEntry, cause: &Cause<'_>) -> Result<(S
     let usage = points::usage(&place)?;
     // Nor has a log without histograms one for their width.
     let windows =
-        Some(recorder.finish()).filter(|windows| !windows.histograms.is_empty()).unwrap_or_default();
-    let stack = StackRun { series, windows, usage, activities: activities.clone() };
+        Some(latencies.windows.finish()).filter(|windows| !windows.histograms.is_empty()).unwrap_or_default();
+    let stack = StackRun {
+        series,
+        windows,
+        breakdown: latencies.breakdown.finish(),
+        sample: latencies.sampler.finish(),
+        usage,
+        activities: activities.clone(),
+    };
     // A worker's clock is not the run's: it may not make the run longer than it can have been.
     let last_seen = accounts.last_seen.max(tally.last_finished.min(cause.deadline));
     Ok((stack, Joined { ledger, tally, accounts, activities, last_seen }))
+}
+
+/// What is kept of the latencies of a stack's messages.
+struct Latencies {
+    warmup: Nanos,
+    windows: Recorder,
+    breakdown: breakdown::Recorder,
+    sampler: Sampler,
+}
+
+impl Latencies {
+    fn new(manifest: &Manifest) -> Self {
+        Self {
+            warmup: manifest.warmup,
+            windows: Recorder::new(manifest.window),
+            breakdown: breakdown::Recorder::default(),
+            sampler: Sampler::default(),
+        }
+    }
+
+    /// The account of a message is closed; its spans by [`Stage`], as far as they are known.
+    fn closed(&mut self, arrival: &Arrival, known: [Option<Nanos>; Stage::ALL.len()], cold: bool) {
+        let number = self.windows.planned(arrival.at);
+        for (stage, span) in Stage::ALL.into_iter().zip(known) {
+            if let Some(span) = span {
+                self.windows.span(number, stage, span);
+            }
+        }
+        self.windows.settled(number);
+        let [Some(latency), send_delay, queue, start, work, acknowledge] = known else { return };
+        self.sampler.completed(arrival.seq, arrival.at, latency);
+        // Parts that do not add up to the whole would tell nothing.
+        if let (Some(send_delay), Some(queue), Some(start), Some(work)) = (send_delay, queue, start, work)
+            && arrival.at >= self.warmup
+        {
+            self.breakdown.completed(send_delay, &Spans { latency, queue, start, work, acknowledge }, cold);
+        }
+    }
 }
 
 impl Tally {
@@ -168,7 +215,7 @@ impl Tally {
         &mut self,
         accounts: &Accounts,
         arrival: &Arrival,
-        recorder: &mut Recorder,
+        latencies: &mut Latencies,
         window: Nanos,
     ) -> MessageRecord {
         let account = accounts.message(arrival.seq);
@@ -179,17 +226,17 @@ impl Tally {
         }
         self.accepted += u64::from(account.accepted());
         self.unsent += u64::from(account.unsent());
-        let number = recorder.planned(arrival.at);
+        let mut known = [None; Stage::ALL.len()];
         for (stage, span) in account.spans(arrival) {
             match u64::try_from(span) {
-                Ok(span) => recorder.span(number, stage, span),
+                Ok(span) => known[stage as usize] = Some(span),
                 Err(_) => *self.negative.entry(stage.name()).or_default() += 1,
             }
             if stage == Stage::SendDelay {
                 self.send_delay = (self.send_delay.0 + i128::from(span), self.send_delay.1 + 1);
             }
         }
-        recorder.settled(number);
+        latencies.closed(arrival, known, record.cold_start);
         if let Some(at) = record.sent_at {
             *self.sent.entry(at / window * window).or_default() += 1;
         }

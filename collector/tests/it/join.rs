@@ -68,6 +68,11 @@ proptest! {
                 prop_assert!(model::record::check_order(row).is_ok(), "{:?}: {:?}", row, story);
             }
             prop_assert_eq!(merged(&run, stack, Stage::Latency), entry.ledger.done());
+            let sampled = &run.stacks[stack].sample.messages;
+            let latencies = rows.iter().filter_map(|row| Some((row.seq, row.latency()?)));
+            prop_assert!(sampled.iter().map(|sampled| (sampled.seq, sampled.latency)).eq(latencies));
+            let broken_down = run.stacks[stack].breakdown.messages();
+            prop_assert!(broken_down == merged(&run, stack, Stage::Latency) || tellers[stack] != Teller::Both);
             let completed = run.stacks[stack].series(metric::COMPLETED).unwrap();
             prop_assert_eq!(completed.points.iter().map(|point| point.1).sum::<f64>(), entry.ledger.done() as f64);
         }

@@ -1,14 +1,13 @@
 //! What a Lambda stack is billed for, and the series that only it has: as `sim` meters them.
 
 use super::environment::Ended;
-use super::report_line::billed_ms;
 use crate::stack::StackSetup;
 use crate::window::Meters;
 use model::run::ActivityKind;
 use model::scenario::Lambda;
 use model::series::metric;
 use model::time::{MILLISECOND, Nanos, Origin, SECOND};
-use model::usage::Item;
+use model::usage::{Item, lambda_billed_ms};
 
 /// The accounts of one function and its mapping.
 pub(super) struct Meter {
@@ -95,7 +94,7 @@ impl Meter {
         self.window.errors += u64::from(ended.response.is_none());
         self.window.ended += 1;
         self.window.duration += ended.duration;
-        let billed = self.memory_mb * billed_ms(ended.duration, ended.init);
+        let billed = self.memory_mb * lambda_billed_ms(ended.duration, ended.init);
         let totals = &mut self.totals;
         *if provisioned { &mut totals.provisioned_mb_ms } else { &mut totals.on_demand_mb_ms } += billed;
     }

@@ -4,6 +4,7 @@
 
 use model::journal::MessageId;
 use model::time::{MILLISECOND, Nanos, SECOND};
+use model::usage::lambda_billed_ms;
 use std::fmt;
 
 /// How a phase ended; a handler that returns an error is a success here.
@@ -41,11 +42,6 @@ pub(super) struct Report {
     pub(super) status: Status,
 }
 
-/// Billed time: started milliseconds, at least one.
-pub(super) fn billed_ms(duration: Nanos, init: Nanos) -> u64 {
-    (duration + init).div_ceil(MILLISECOND).max(1)
-}
-
 /// Milliseconds with two decimals.
 struct Ms(Nanos);
 
@@ -63,7 +59,7 @@ impl fmt::Display for Report {
             "REPORT RequestId: {}\tDuration: {}\tBilled Duration: {} ms\tMemory Size: {} MB\tMax Memory Used: {} MB\t",
             self.request_id,
             Ms(self.duration),
-            billed_ms(self.duration, self.init),
+            lambda_billed_ms(self.duration, self.init),
             self.memory_mb,
             self.used_mb
         )?;
@@ -175,13 +171,6 @@ mod tests {
             format!("1970-01-01T00:00:00.000Z {id} Task timed out after 3.00 seconds")
         );
         assert_eq!(exited(ID, "signal: killed").lines().nth(1), Some("Runtime.ExitError"));
-    }
-
-    #[test]
-    fn billed_time_is_rounded_up_once() {
-        // The sample of the developer guide: 133.61 ms and 80.00 ms make 214 ms.
-        assert_eq!(billed_ms(133_610_000, 80_000_000), 214);
-        assert_eq!([0, 1, MILLISECOND].map(|d| billed_ms(d, 0)), [1, 1, 1]);
     }
 
     #[test]

@@ -77,6 +77,16 @@ pub struct Ec2 {
     pub image_cached: bool,
 }
 
+impl Ec2 {
+    /// Tasks of that size that one instance holds, at least one.
+    #[must_use]
+    pub fn tasks_per_instance(&self, ecs: &Ecs) -> u32 {
+        let by_cpu = self.instance_type.cpu_units / ecs.cpu_units.max(1);
+        let by_memory = self.instance_type.memory_mb / ecs.memory_mb.max(1);
+        by_cpu.min(by_memory).max(1)
+    }
+}
+
 /// An EC2 instance type that the price list knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InstanceType {

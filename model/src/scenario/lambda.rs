@@ -1,6 +1,6 @@
 //! A Lambda function and its event source mapping in AWS's own terms.
 
-use super::Architecture;
+use super::{Architecture, Parameters};
 use crate::time::{Nanos, SECOND};
 
 /// A Lambda function and its event source mapping.
@@ -53,6 +53,19 @@ impl Default for Lambda {
             provisioned_concurrency: 0,
             partial_batch_responses: false,
             parallel_batch: false,
+        }
+    }
+}
+
+impl Lambda {
+    /// Loops of its event source mapping that go on polling when nothing has come for long.
+    #[must_use]
+    pub fn idle_loops(&self, beliefs: &Parameters) -> u64 {
+        let start = beliefs.esm_start.min(beliefs.lambda_account_concurrency);
+        match (self.provisioned_pollers, self.maximum_concurrency) {
+            (Some(pollers), _) => u64::from(pollers.min) * beliefs.poller_concurrency.max(1),
+            (None, Some(maximum)) => start.min(maximum.into()),
+            (None, None) => start.min(beliefs.esm_idle).min(beliefs.esm_maximum),
         }
     }
 }

@@ -34,12 +34,10 @@ pub(super) struct Cluster {
 
 impl Cluster {
     pub(super) fn new(ec2: &Ec2, ecs: &Ecs, beliefs: &Parameters) -> Self {
-        let by_cpu = ec2.instance_type.cpu_units / ecs.cpu_units.max(1);
-        let by_memory = ec2.instance_type.memory_mb / ecs.memory_mb.max(1);
         let mut cluster = Self {
             instances: Vec::new(),
             created: 0,
-            tasks_per_instance: by_cpu.min(by_memory).max(1),
+            tasks_per_instance: ec2.tasks_per_instance(ecs),
             min: ec2.min_instances,
             max: ec2.max_instances,
             target_percent: ec2.target_capacity_percent.clamp(1, 100),

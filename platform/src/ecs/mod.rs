@@ -16,7 +16,8 @@ use cluster::Cluster;
 pub use control::{Control, Counts, Reading, Window};
 use model::random::{Sampler, Stream};
 use model::scenario::{Capacity, Ecs, Parameters};
-use model::time::{HOUR, MINUTE, Nanos, SECOND};
+use model::time::{HOUR, MINUTE, Nanos};
+use model::usage::fargate_billed;
 use std::collections::VecDeque;
 
 /// Number of a task, in order of creation.
@@ -403,7 +404,7 @@ impl Service {
     fn close(&mut self, now: Nanos, task: TaskId) {
         // What metering has not covered: the rest of the last second, and of the minimum.
         let lived = now - self.tasks[task as usize].billed_from;
-        let billed = lived.next_multiple_of(SECOND).max(self.billing_minimum);
+        let billed = fargate_billed(lived, self.billing_minimum);
         if self.on_fargate {
             self.billed.task_time += billed - lived;
         }
@@ -421,7 +422,7 @@ impl Service {
     /// Bills a task that never ran.
     fn bill(&mut self, lived: Nanos) {
         if self.on_fargate {
-            self.billed.task_time += lived.next_multiple_of(SECOND).max(self.billing_minimum);
+            self.billed.task_time += fargate_billed(lived, self.billing_minimum);
         }
     }
 

@@ -1,5 +1,6 @@
 use super::*;
 use model::scenario::{Ec2, INSTANCE_TYPES};
+use model::time::SECOND;
 
 struct World {
     service: Service,

@@ -60,28 +60,27 @@ impl Mapping {
     pub fn new(function: &Lambda, beliefs: &Parameters) -> Self {
         let account = beliefs.lambda_account_concurrency;
         let per_poller = beliefs.poller_concurrency.max(1);
-        let (start, quiet, maximum, ramp) = match (function.provisioned_pollers, function.maximum_concurrency)
-        {
+        let (start, maximum, ramp) = match (function.provisioned_pollers, function.maximum_concurrency) {
             (Some(pollers), _) => {
                 let least = u64::from(pollers.min) * per_poller;
-                (least, least, u64::from(pollers.max) * per_poller, beliefs.poller_ramp_per_minute)
+                (least, u64::from(pollers.max) * per_poller, beliefs.poller_ramp_per_minute)
             }
             (None, Some(maximum)) => {
                 let maximum = u64::from(maximum).min(account);
                 let start = beliefs.esm_start.min(maximum);
-                (start, start, maximum, beliefs.esm_ramp_per_minute)
+                (start, maximum, beliefs.esm_ramp_per_minute)
             }
             (None, None) => {
                 let maximum = beliefs.esm_maximum.min(account);
                 let start = beliefs.esm_start.min(maximum);
-                (start, beliefs.esm_idle.min(start), maximum, beliefs.esm_ramp_per_minute)
+                (start, maximum, beliefs.esm_ramp_per_minute)
             }
         };
         Self {
             limit: start as f64,
             maximum: maximum as u32,
             floor: start as u32,
-            quiet_floor: quiet as u32,
+            quiet_floor: function.idle_loops(beliefs) as u32,
             quiet_after: beliefs.esm_idle_after,
             loops: start as u32,
             parked: VecDeque::new(),

@@ -3,7 +3,7 @@
 use super::LambdaStack;
 use model::series::metric;
 use model::time::{MILLISECOND, Nanos, SECOND};
-use model::usage::Item;
+use model::usage::{Item, lambda_billed_ms};
 
 /// Metered so far.
 #[derive(Default)]
@@ -40,7 +40,7 @@ pub(super) struct Bill {
 
 impl Bill {
     fn ms(&self) -> u64 {
-        (self.duration + self.init).div_ceil(MILLISECOND).max(1)
+        lambda_billed_ms(self.duration, self.init)
     }
 }
 

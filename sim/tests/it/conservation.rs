@@ -1,16 +1,18 @@
 //! Every planned message has exactly one outcome, whatever the scenario; equal seeds give equal runs.
 
 use crate::worlds::scenario;
+use model::breakdown::Part;
 use model::plan::Plan;
 use model::random::Stream;
 use model::record::check_order;
+use model::run::StackRun;
 use model::scenario::{
     Adjustment, Alarm, AlarmMetric, Arrivals, Batches, Capacity, Comparison, Delete, Distribution, Ec2, Ecs,
     Fault, FaultKind, INSTANCE_TYPES, Lambda, Message, MissingData, Parameters, Phase, Platform, Poll,
     ProvisionedPollers, Queue, Rate, ScalingPolicy, Scenario, Stack, Statistic, Step, StepScaling,
     TargetTracking, Worker,
 };
-use model::time::{HOUR, MILLISECOND, MINUTE, SECOND};
+use model::time::{HOUR, MILLISECOND, MINUTE, Nanos, SECOND};
 use model::windows::Stage;
 use sim::{Options, Provenance};
 
@@ -190,6 +192,21 @@ fn lambda(s: &mut Stream) -> Platform {
     })
 }
 
+/// The parts of the latency add up to it, and are of all messages after warm-up.
+fn check_parts(stack: &StackRun, warmup: Nanos) -> Result<(), String> {
+    let counted = stack.sample.messages.iter().filter(|message| message.scheduled_at >= warmup);
+    let latencies: Vec<Nanos> = counted.map(|message| message.latency).collect();
+    let Some(means) = stack.breakdown.slowest(1.0) else {
+        return if latencies.is_empty() { Ok(()) } else { Err("no parts".into()) };
+    };
+    let mean = latencies.iter().sum::<Nanos>() as f64 / latencies.len() as f64 / 1e6;
+    let parts: f64 = means.parts_ms[..Part::Acknowledge as usize].iter().sum();
+    // Each part loses less than a microsecond.
+    let close = parts <= mean && parts > mean - 0.005;
+    let all = stack.breakdown.messages() == latencies.len() as u64;
+    if close && all { Ok(()) } else { Err(format!("{parts} of {mean} ms, {} messages", latencies.len())) }
+}
+
 fn check_world(seed: u64) {
     let scenario = random_scenario(seed);
     let planned = Plan::new(&scenario).count() as u64;
@@ -206,6 +223,8 @@ fn check_world(seed: u64) {
             stack.series.iter().all(|s| s.points.iter().all(|p| p.1.is_finite() && p.1 >= 0.0)),
             "{name}"
         );
+        assert_eq!(stack.sample.messages.len() as u64, recorded, "{name}: small runs are sampled whole");
+        check_parts(stack, scenario.warmup).unwrap_or_else(|error| panic!("{name}: {error}"));
         let records = &out.records[index];
         for metered in &stack.usage.metered {
             let series =
