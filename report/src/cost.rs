@@ -2,16 +2,40 @@
 //!
 //! Goals: every line shows its quantity, its unit price and whether that price is assumed; an item without a price
 //! is a line without an amount, and then there is no total.
-//! Non-goals: metering (`model::usage`), free tier and volume tiers.
+//! Non-goals: metering (`model::usage`), commitments.
 //!
 //! A run is scaled to a month of 730 h by repeating its load back to back: whatever messages cause (requests,
 //! duration, tasks, instances, logs; the drain included) is multiplied by month / length of the load. What is held
 //! whether or not there is load (alarms, event pollers, provisioned concurrency) is multiplied by month / length
 //! of the run, drain included, because that is how long the meter ran.
+//!
+//! A month has volume tiers. A run has not: it is charged at the price of a month's first unit, for nothing tells
+//! what else the month holds. With the free tier that would be 0 for any short run, so the run is then charged what
+//! its share of the month costs.
 
 use crate::prices::{HOURS_PER_MONTH, Prices, UnitPrice, natural_unit};
 use model::time::{HOUR, Nanos};
 use model::usage::{Item, Metered, Usage};
+
+/// How a bill is made out.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// Length of the load.
+    pub load: Nanos,
+    /// Length of the run with its drain.
+    pub run: Nanos,
+    /// Whether the account's free tier is taken off, as if the stack had it to itself.
+    pub free_tier: bool,
+}
+
+impl Terms {
+    /// How many times what a run used of `item` fits into a month; see the module's head. `None` for a run without
+    /// length.
+    fn per_month(&self, item: Item) -> Option<f64> {
+        let span = if held_by_time(item) { self.run.max(self.load) } else { self.load };
+        (self.load > 0 && self.run > 0).then(|| HOURS_PER_MONTH * HOUR as f64 / span as f64)
+    }
+}
 
 /// What a stack's usage costs.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,13 +61,55 @@ pub struct CostLine {
     pub price: Option<UnitPrice>,
     /// Amount in US dollars; `None` if there is no price.
     pub usd: Option<f64>,
+    /// The same for a month of this load; `None` also if the run has no length.
+    pub month: Option<Month>,
+}
+
+/// What a month costs in US dollars, volume tiers included.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Month {
+    /// At list prices.
+    pub list: f64,
+    /// With the account's free tier taken off.
+    pub after_free: f64,
+    /// Whether so much is used that some of it has a volume tier's price.
+    pub tiered: bool,
+}
+
+impl Month {
+    /// The one or the other.
+    #[must_use]
+    pub fn usd(&self, free_tier: bool) -> f64 {
+        if free_tier { self.after_free } else { self.list }
+    }
+}
+
+/// Prices a month's quantities in natural units. The variants of an item fill its tiers and use up its free units
+/// together, each in proportion. `None` where the list has no price.
+#[must_use]
+pub fn month(prices: &Prices, quantities: &[(Item, &str, f64)]) -> Vec<Option<Month>> {
+    let one = |&(item, variant, quantity): &(Item, &str, f64)| {
+        let price = prices.price(item, variant)?;
+        let pool: f64 = quantities.iter().filter(|other| other.0 == item).map(|other| other.2).sum();
+        if pool <= 0.0 {
+            return Some(Month::default());
+        }
+        let free = prices.free(item).map_or(0.0, |allowance| allowance.quantity);
+        let share = quantity / pool;
+        Some(Month {
+            list: price.of_month(pool, 0.0) * share,
+            after_free: price.of_month(pool, free) * share,
+            tiered: price.tiers.first().is_some_and(|tier| pool > tier.above),
+        })
+    };
+    quantities.iter().map(one).collect()
 }
 
 impl CostLine {
-    fn new(metered: &Metered, prices: &Prices) -> Self {
-        let (unit, size) = natural_unit(metered.item);
-        let quantity = metered.quantity as f64 / size;
-        let price = prices.price(metered.item, &metered.variant);
+    fn new(metered: &Metered, price: Option<UnitPrice>, month: Option<Month>, terms: Terms) -> Self {
+        let unit = natural_unit(metered.item).0;
+        let quantity = natural(metered);
+        let share_of_month = || Some(month?.after_free / terms.per_month(metered.item)?);
         Self {
             item: metered.item,
             variant: metered.variant.clone(),
@@ -51,7 +117,8 @@ impl CostLine {
             quantity,
             unit,
             price,
-            usd: price.map(|p| quantity * p.usd_per_unit),
+            usd: if terms.free_tier { share_of_month() } else { price.map(|p| quantity * p.usd_per_unit) },
+            month,
         }
     }
 
@@ -60,13 +127,31 @@ impl CostLine {
     pub fn assumed(&self) -> bool {
         self.price.is_some_and(|p| p.assumed)
     }
+
+    /// Amount in US dollars at the price of a month's first unit, whatever the terms.
+    #[must_use]
+    pub fn at_list_price(&self) -> Option<f64> {
+        self.price.map(|price| self.quantity * price.usd_per_unit)
+    }
+}
+
+/// A quantity in natural units.
+fn natural(metered: &Metered) -> f64 {
+    metered.quantity as f64 / natural_unit(metered.item).1
 }
 
 impl Cost {
     /// Prices what was used.
     #[must_use]
-    pub fn of(usage: &Usage, prices: &Prices) -> Self {
-        Self { lines: usage.metered.iter().map(|metered| CostLine::new(metered, prices)).collect() }
+    pub fn of(usage: &Usage, prices: &Prices, terms: Terms) -> Self {
+        let scaled = |metered: &Metered| natural(metered) * terms.per_month(metered.item).unwrap_or(0.0);
+        let quantities: Vec<(Item, &str, f64)> =
+            usage.metered.iter().map(|m| (m.item, m.variant.as_str(), scaled(m))).collect();
+        let line = |(metered, month): (&Metered, Option<Month>)| {
+            let month = month.filter(|_| terms.per_month(metered.item).is_some());
+            CostLine::new(metered, prices.price(metered.item, &metered.variant), month, terms)
+        };
+        Self { lines: usage.metered.iter().zip(month(prices, &quantities)).map(line).collect() }
     }
 
     /// The whole bill in US dollars; `None` if any line has no price.
@@ -82,26 +167,20 @@ impl Cost {
         (done > 0).then(|| self.total()).flatten().map(|usd| usd * 1e6 / done as f64)
     }
 
-    /// US dollars per month of 730 h at this load. `load` is the length of the load, `run` that of the run with
-    /// its drain; see the module's head for which item follows which. `None` if either is 0.
+    /// US dollars per month of 730 h at this load, with volume tiers; see the module's head for what is scaled by
+    /// what. `None` if a line has no price or the run no length.
     #[must_use]
-    pub fn per_month(&self, load: Nanos, run: Nanos) -> Option<f64> {
-        if load == 0 || run == 0 {
-            return None;
-        }
-        let month = HOURS_PER_MONTH * HOUR as f64;
+    pub fn per_month(&self, free_tier: bool) -> Option<f64> {
         self.lines
             .iter()
-            .map(|line| {
-                let span = if held_by_time(line.item) { run.max(load) } else { load };
-                line.usd.map(|usd| usd * month / span as f64)
-            })
-            .sum()
+            .map(|line| Some(line.month?.usd(free_tier)))
+            .sum::<Option<f64>>()
+            .map(|usd| usd + 0.0)
     }
 
     /// The labels of the lines that have no price.
     pub fn unpriced(&self) -> impl Iterator<Item = &str> {
-        self.lines.iter().filter(|line| line.usd.is_none()).map(|line| line.label.as_str())
+        self.lines.iter().filter(|line| line.price.is_none()).map(|line| line.label.as_str())
     }
 }
 
@@ -113,7 +192,14 @@ fn held_by_time(item: Item) -> bool {
 /// An item and its variant for people.
 #[must_use]
 pub fn label(item: Item, variant: &str) -> String {
-    let name = match item {
+    let name = name(item);
+    if variant.is_empty() { name.into() } else { format!("{name} ({variant})") }
+}
+
+/// An item for people.
+#[must_use]
+pub fn name(item: Item) -> &'static str {
+    match item {
         Item::LambdaRequests => "Lambda requests",
         Item::LambdaDuration => "Lambda duration",
         Item::LambdaProvisionedDuration => "Lambda duration, provisioned",
@@ -127,8 +213,7 @@ pub fn label(item: Item, variant: &str) -> String {
         Item::SqsRequests => "SQS requests",
         Item::CloudwatchAlarms => "CloudWatch alarms",
         Item::LogBytes => "CloudWatch Logs ingestion",
-    };
-    if variant.is_empty() { name.into() } else { format!("{name} ({variant})") }
+    }
 }
 
 #[cfg(test)]
@@ -137,8 +222,12 @@ mod tests {
     use model::time::MINUTE;
 
     fn cost(region: &str, used: &[(Item, &str, u64)]) -> Cost {
+        bill(region, used, Terms { load: HOUR, run: HOUR, free_tier: false })
+    }
+
+    fn bill(region: &str, used: &[(Item, &str, u64)], terms: Terms) -> Cost {
         let metered = used.iter().map(|&(item, variant, quantity)| Metered::new(item, variant, quantity));
-        Cost::of(&Usage { metered: metered.collect() }, &Prices::for_region(region).unwrap())
+        Cost::of(&Usage { metered: metered.collect() }, &Prices::for_region(region).unwrap(), terms)
     }
 
     fn dollars(cost: &Cost) -> String {
@@ -215,9 +304,27 @@ mod tests {
         // Load 30 min, run 40 min. 1 M requests a load: 1,460 loads a month x 0.40 = 584.
         // Two alarms, metered for the 40 min, cost 2 x 0.10 a month whatever the load.
         let used = [(Item::SqsRequests, "send", 1_000_000), (Item::CloudwatchAlarms, "", 2 * 40 * 60)];
-        let cost = cost("us-east-1", &used);
-        assert_eq!(format!("{:.4}", cost.per_month(30 * MINUTE, 40 * MINUTE).unwrap()), "584.2000");
-        assert_eq!(cost.per_month(0, MINUTE), None);
+        let terms = Terms { load: 30 * MINUTE, run: 40 * MINUTE, free_tier: false };
+        let per_month =
+            |terms| bill("us-east-1", &used, terms).per_month(false).map(|usd| format!("{usd:.4}"));
+        assert_eq!(per_month(terms), Some("584.2000".into()));
+        assert_eq!(per_month(Terms { load: 0, ..terms }), None);
+    }
+
+    #[test]
+    fn the_free_tier_is_shared_by_the_variants_of_an_item() {
+        // A month of 1,460 half hours: 1.46 M sends and 0.73 M receives, of which 1 M are free: 1.19 x 0.40 = 0.476.
+        // The run is charged its 1,460th part of it, the sends two thirds.
+        let used = [(Item::SqsRequests, "receive", 500), (Item::SqsRequests, "send", 1_000)];
+        let terms = Terms { load: 30 * MINUTE, run: 30 * MINUTE, free_tier: true };
+        let cost = bill("us-east-1", &used, terms);
+        assert_eq!(format!("{:.4}", cost.per_month(true).unwrap()), "0.4760");
+        assert_eq!(format!("{:.4}", cost.per_month(false).unwrap()), "0.8760");
+        assert_eq!(format!("{:.9}", cost.total().unwrap()), "0.000326027");
+        assert_eq!(format!("{:.9}", cost.lines[1].usd.unwrap()), "0.000217352");
+        // What the account gets for nothing costs nothing; a run without length has no month to share in.
+        assert_eq!(bill("us-east-1", &used[..1], terms).total(), Some(0.0));
+        assert_eq!(bill("us-east-1", &used, Terms { load: 0, ..terms }).total(), None);
     }
 
     #[test]

@@ -6,3 +6,10 @@ pub struct Options {
     /// Whether the bill leaves out what AWS gives each account for nothing.
     pub free_tier: bool,
 }
+
+impl Options {
+    /// For people: `with the free tier`, or without it.
+    pub(crate) fn tier(self) -> &'static str {
+        if self.free_tier { "with the free tier" } else { "without free tier" }
+    }
+}
