@@ -1,7 +1,9 @@
 #!/bin/sh
-# Passes the tests of versus. Needs a Rust toolchain, and Python 3 with venv for the tests with foreign clients.
+# Passes the tests of versus. Needs a Rust toolchain; Node.js 20 and Chromium for the tests of the report in a browser;
+# Python 3 with venv for the tests with foreign clients.
 #
-#   ./test.sh             format, lints, tests, release build, boto3 and the AWS CLI (ten to fifteen minutes)
+#   ./test.sh             format, lints, tests, release build, the report in Chromium, boto3 and the AWS CLI (ten to
+#                         fifteen minutes)
 #   ./test.sh --foreign   moto's own SQS tests against the endpoint; seeder, worker and collector against MiniStack and
 #                         moto; Python's Lambda runtime (ten minutes)
 #   ./test.sh --slow      kills runs at fifty random instants, fuzzes the scenario reader, runs the benchmarks;
@@ -41,6 +43,8 @@ quick() {
     cargo test --workspace --locked
     heading "Release build"
     cargo build --release --locked -p versus
+    heading "Browser"
+    VERSUS=$(target)/release/versus report/browser/run.sh
     heading "Foreign clients"
     if python3 -c 'import ensurepip, venv' 2>/dev/null; then
         # cargo test has built the examples.

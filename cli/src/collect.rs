@@ -36,6 +36,9 @@ pub(crate) struct Args {
     /// How long a queue must have been empty to count as drained; SQS needs a minute to be sure.
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
     empty_for: std::time::Duration,
+    /// Take the account's free tier off every stack's bill, as if it were alone.
+    #[arg(long)]
+    free_tier: bool,
     /// Print nothing but errors.
     #[arg(long, short)]
     quiet: bool,
@@ -67,7 +70,7 @@ pub(crate) fn collect(args: &Args) -> Result<Ended> {
         ..Options::default()
     };
     let run = collector::collect(&args.run, &stacks, None, &options, &|| stopped.load(Ordering::Relaxed))?;
-    judge(&args.run, &[run], args.quiet)
+    judge(&args.run, &[run], report::Options { free_tier: args.free_tier }, args.quiet)
 }
 
 fn stack(args: &Args, name: &str) -> Result<Stack> {

@@ -1,21 +1,22 @@
-//! `versus compare`: two runs side by side.
+//! `versus compare`: the stacks of one run, or two runs, as a table.
 
 use crate::Ended;
 use crate::output::print;
 use crate::report::open;
 use anyhow::{Context, Result};
 use report::compare::Comparison;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `versus compare`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The run to compare with.
-    #[arg(value_name = "REFERENCE")]
-    first: PathBuf,
-    /// The run that is compared.
+    /// The run whose stacks are compared, or the run to compare another one with.
     #[arg(value_name = "RUN")]
-    second: PathBuf,
+    first: PathBuf,
+    /// Another run, to be compared with the first one stack by stack.
+    #[arg(value_name = "OTHER")]
+    second: Option<PathBuf>,
     /// How the table is written.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -29,16 +30,39 @@ enum Format {
 }
 
 pub(crate) fn compare(args: &Args) -> Result<Ended> {
-    let (first, second) = (open(&args.first)?, open(&args.second)?);
-    let names = names(&args.first, &args.second);
+    match &args.second {
+        None => stacks(&args.first, args.format),
+        Some(second) => runs(&args.first, second, args.format),
+    }
+}
+
+/// The stacks of one run.
+fn stacks(place: &Path, format: Format) -> Result<Ended> {
+    let runs = [open(place)?];
+    let judgement = report::judge(&runs, report::Options::default())?;
+    print(&match format {
+        Format::Text => report::text(&judgement),
+        Format::Markdown => report::markdown(&judgement),
+        Format::Json => json(&report::summary(&judgement))?,
+    })?;
+    Ok(if judgement.has_verdict() { Ended::Well } else { Ended::WithoutVerdict })
+}
+
+/// Two runs, stack by stack.
+fn runs(first: &Path, second: &Path, format: Format) -> Result<Ended> {
+    let names = names(first, second);
+    let (first, second) = (open(first)?, open(second)?);
     let comparison = Comparison::new((&names[0], &first), (&names[1], &second));
-    let text = match args.format {
+    print(&match format {
         Format::Text => comparison.text(),
         Format::Markdown => comparison.markdown(),
-        Format::Json => serde_json::to_string_pretty(&comparison.json()).context("writing JSON")? + "\n",
-    };
-    print(&text)?;
+        Format::Json => json(&comparison.json())?,
+    })?;
     Ok(if comparison.objections().is_empty() { Ended::Well } else { Ended::WithoutVerdict })
+}
+
+fn json(value: &Value) -> Result<String> {
+    Ok(serde_json::to_string_pretty(value).context("writing JSON")? + "\n")
 }
 
 /// The folders' names; the whole paths if those are the same.

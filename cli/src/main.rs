@@ -7,6 +7,7 @@ mod clock;
 mod collect;
 mod compare;
 mod output;
+mod prices;
 mod report;
 mod run;
 mod seed;
@@ -56,6 +57,8 @@ enum Verb {
     /// Drain a queue as the reference worker; its settings come from the environment.
     #[command(hide = true)]
     Worker,
+    /// Print the price list in force.
+    Prices(prices::Args),
     /// Print the JSON Schema of scenario files, for editors.
     Schema,
 }
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Verb::Seed(args) => seed::seed(&args),
         Verb::Collect(args) => collect::collect(&args),
         Verb::Worker => return worker::main(),
+        Verb::Prices(args) => prices::prices(&args),
         Verb::Schema => output::print(&model::scenario::schema()).map(|()| Ended::Well),
     };
     match result {

@@ -4,17 +4,25 @@ use crate::Ended;
 use crate::output::{self, print};
 use anyhow::{Context, Result, bail};
 use model::run::Run;
+use report::Options;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `versus report`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Run directories; several must be repeats of one scenario. A folder of repeats stands for all of them.
+    /// Run directories: repeats of one scenario are judged together, different configurations set side by side. A
+    /// folder of repeats stands for all of them.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// Folder for report.html and summary.json [default: that of the first run].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Open the report in the browser.
+    #[arg(long)]
+    open: bool,
+    /// Take the account's free tier off every stack's bill, as if it were alone.
+    #[arg(long)]
+    free_tier: bool,
     /// Print nothing but errors.
     #[arg(long, short)]
     quiet: bool,
@@ -27,10 +35,26 @@ pub(crate) fn report(args: &Args) -> Result<Ended> {
             runs.push(open(&place)?);
         }
     }
-    refuse_mixture(&runs)?;
+    let given = runs.len();
+    let runs = together(runs)?;
+    if runs.len() < given && args.out.is_none() {
+        bail!(
+            "say with --out DIR where the report goes: it is of several configurations and belongs to none of their folders"
+        );
+    }
     let folder = args.out.clone().unwrap_or_else(|| args.runs[0].clone());
     output::make_folder(&folder)?;
-    judge(&folder, &runs, args.quiet)
+    let ended = judge(&folder, &runs, Options { free_tier: args.free_tier }, args.quiet)?;
+    if args.open {
+        browse(&folder)?;
+    }
+    Ok(ended)
+}
+
+/// Opens the report of a folder in the browser.
+pub(crate) fn browse(folder: &Path) -> Result<()> {
+    let page = folder.join("report.html");
+    open::that_detached(&page).with_context(|| format!("opening {} in a browser", page.display()))
 }
 
 /// Reads a run. One that was killed, or still goes on, is joined from what it has written down by now.
@@ -52,30 +76,37 @@ fn places(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(repeats)
 }
 
-/// Estimates over runs make sense only over repeats of one scenario.
-fn refuse_mixture(runs: &[Run]) -> Result<()> {
+/// Repeats of one scenario as they are; runs of different configurations as one run with the stacks of all.
+fn together(runs: Vec<Run>) -> Result<Vec<Run>> {
     let Some(first) = runs.first() else { bail!("no run was given") };
-    for run in runs {
-        let same = run.manifest.scenario_hash == first.manifest.scenario_hash
-            && run.manifest.overrides == first.manifest.overrides
-            && run.manifest.tool_version == first.manifest.tool_version;
-        if !same {
-            bail!(
-                "these runs are not repeats of one scenario: {} (seed {}) and {} (seed {}) differ in scenario, \
-                 overrides or version; report them one by one",
-                first.manifest.scenario_path,
-                first.manifest.seed,
-                run.manifest.scenario_path,
-                run.manifest.seed
-            );
-        }
+    let repeats = |one: &Run, other: &Run| {
+        one.manifest.scenario_hash == other.manifest.scenario_hash
+            && one.manifest.overrides == other.manifest.overrides
+            && one.manifest.target == other.manifest.target
+    };
+    if let Some(other) = runs.iter().find(|run| run.manifest.tool_version != first.manifest.tool_version) {
+        bail!(
+            "these runs are of versus {} and {}: their figures do not compare; run the older again",
+            first.manifest.tool_version,
+            other.manifest.tool_version
+        );
     }
-    Ok(())
+    if runs.iter().all(|run| repeats(run, first)) {
+        return Ok(runs);
+    }
+    let repeated = runs.iter().enumerate().any(|(i, run)| runs[..i].iter().any(|other| repeats(run, other)));
+    if repeated {
+        bail!(
+            "some of these runs are repeats of one scenario and some are not: report the repeats of each by themselves, \
+             or one run of each together"
+        );
+    }
+    Ok(vec![report::side_by_side(&runs)?])
 }
 
 /// Writes `report.html` and `summary.json`, prints the summary, and says whether there is a verdict.
-pub(crate) fn judge(folder: &Path, runs: &[Run], quiet: bool) -> Result<Ended> {
-    let judgement = report::judge(runs, report::Options::default())?;
+pub(crate) fn judge(folder: &Path, runs: &[Run], options: Options, quiet: bool) -> Result<Ended> {
+    let judgement = report::judge(runs, options)?;
     let summary = report::summary(&judgement);
     let text = serde_json::to_string_pretty(&summary).context("summary.json")?;
     output::write(&folder.join("summary.json"), text + "\n")?;

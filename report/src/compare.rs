@@ -54,7 +54,7 @@ impl<'a> Comparison<'a> {
                 let other = views[1].iter().find(|other| other.name() == one.name())?;
                 let row = |metric: &'static Metric| Row {
                     metric,
-                    values: [(metric.value)(one), (metric.value)(other)],
+                    values: [metric.value(one), metric.value(other)],
                 };
                 let rows = METRICS.iter().map(row).filter(|row| row.values.iter().any(Option::is_some));
                 Some(Stack { name: one.name().into(), rows: rows.collect() })

@@ -1,25 +1,54 @@
 //! A number with its uncertainty.
 //!
-//! Goals: several repeats give a mean and a 95 % interval of the mean (Student's t); one run gives the value alone.
-//! Non-goals: intervals within one run.
+//! Goals: one type for every number of a report: a value, its 95 % interval if there is one, and what the interval
+//! rests on.
+//! Non-goals: intervals within one run (see [`crate::bootstrap`]), and of ratios (see [`crate::difference`]).
 
+use crate::bootstrap::Spread;
 use serde::Serialize;
+
+/// What an interval rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Basis {
+    /// Nothing: one run, and a number of the run as a whole.
+    Single,
+    /// Blocks of time of one run: how the minutes of the run differ.
+    Blocks,
+    /// Repeats: how runs differ.
+    Runs,
+}
 
 /// A value, and how far it can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Estimate {
     /// The value of one run, or the mean over runs; unit of its metric.
     pub value: f64,
-    /// Lower end of the 95 % interval; `None` for a single run.
+    /// Lower end of the 95 % interval.
     pub low: Option<f64>,
-    /// Upper end of the 95 % interval; `None` for a single run.
+    /// Upper end of the 95 % interval.
     pub high: Option<f64>,
-    /// How many runs it rests on.
+    /// What the interval rests on.
+    pub basis: Basis,
+    /// How many blocks or runs it rests on.
     pub n: usize,
 }
 
 impl Estimate {
-    /// The mean over runs with its interval; `None` without values.
+    /// A value without an interval.
+    #[must_use]
+    pub fn single(value: f64) -> Self {
+        Self { value, low: None, high: None, basis: Basis::Single, n: 1 }
+    }
+
+    /// A value of one run with the interval that its blocks give.
+    #[must_use]
+    pub fn over_blocks(value: f64, spread: Spread, blocks: usize) -> Self {
+        let (low, high) = (Some(value * spread.low), Some(value * spread.high));
+        Self { value, low, high, basis: Basis::Blocks, n: blocks }
+    }
+
+    /// The mean over runs with its interval (Student's t); `None` without values.
     #[must_use]
     pub fn over_runs(values: &[f64]) -> Option<Self> {
         let n = values.len();
@@ -28,28 +57,23 @@ impl Estimate {
         }
         let mean = values.iter().sum::<f64>() / n as f64;
         if n == 1 {
-            return Some(Self { value: mean, low: None, high: None, n });
+            return Some(Self::single(mean));
         }
         let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1) as f64;
         let half = t_quantile_975(n - 1) * (variance / n as f64).sqrt();
-        Some(Self { value: mean, low: Some(mean - half), high: Some(mean + half), n })
+        Some(Self { value: mean, low: Some(mean - half), high: Some(mean + half), basis: Basis::Runs, n })
     }
 
-    /// Whether the intervals of two estimates are known and do not touch.
+    /// The ends of the interval.
     #[must_use]
-    pub fn is_apart_from(&self, other: &Self) -> bool {
-        match (self.low, self.high, other.low, other.high) {
-            (Some(low), Some(high), Some(other_low), Some(other_high)) => {
-                high < other_low || other_high < low
-            }
-            _ => false,
-        }
+    pub fn interval(&self) -> Option<(f64, f64)> {
+        self.low.zip(self.high)
     }
 }
 
 /// The 0.975 quantile of Student's t: table up to 30 degrees of freedom, then the Cornish-Fisher expansion around
 /// the normal quantile, which is right to 0.001 there.
-fn t_quantile_975(degrees: usize) -> f64 {
+pub(crate) fn t_quantile_975(degrees: usize) -> f64 {
     const TABLE: [f64; 30] = [
         12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145,
         2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048,
@@ -70,7 +94,8 @@ mod tests {
     #[test]
     fn one_run_has_no_interval() {
         let one = Estimate::over_runs(&[7.0]).unwrap();
-        assert_eq!(one, Estimate { value: 7.0, low: None, high: None, n: 1 });
+        assert_eq!(one, Estimate::single(7.0));
+        assert_eq!((one.interval(), one.basis), (None, Basis::Single));
         assert_eq!(Estimate::over_runs(&[]), None);
     }
 
@@ -88,13 +113,5 @@ mod tests {
     fn the_quantile_goes_on_beyond_its_table() {
         assert!((t_quantile_975(40) - 2.021).abs() < 2e-3);
         assert!((t_quantile_975(120) - 1.980).abs() < 2e-3);
-    }
-
-    #[test]
-    fn apart_needs_two_intervals() {
-        let of = |values: &[f64]| Estimate::over_runs(values).unwrap();
-        assert!(of(&[1.0, 1.1, 0.9]).is_apart_from(&of(&[5.0, 5.1, 4.9])));
-        assert!(!of(&[1.0, 5.0]).is_apart_from(&of(&[2.0, 6.0])));
-        assert!(!of(&[1.0]).is_apart_from(&of(&[9.0])));
     }
 }

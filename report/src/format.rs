@@ -27,6 +27,8 @@ pub enum Unit {
     Seconds,
     /// US dollars.
     Usd,
+    /// A part of a whole, 0 to 1; people read percent.
+    Share,
 }
 
 impl Unit {
@@ -40,6 +42,7 @@ impl Unit {
             Self::Milliseconds => "ms",
             Self::Seconds => "s",
             Self::Usd => "USD",
+            Self::Share => "share",
         }
     }
 }
@@ -67,6 +70,7 @@ pub(crate) fn row(unit: Unit, values: &[Option<f64>]) -> Vec<String> {
             spans(&in_ms, largest * 1e3)
         }
         Unit::Usd => each(&usd),
+        Unit::Share => each(&percent),
     }
 }
 
@@ -96,6 +100,11 @@ fn span_unit(least: f64, largest: f64) -> (f64, &'static str) {
 pub(crate) fn milliseconds(ms: f64) -> String {
     let (size, name) = span_unit(ms, ms);
     format!("{}{NBSP}{name}", number(ms / size))
+}
+
+/// A span of either sign.
+pub(crate) fn signed_milliseconds(ms: f64) -> String {
+    if ms < 0.0 { format!("−{}", milliseconds(-ms)) } else { milliseconds(ms) }
 }
 
 /// A span of the run's clock.
@@ -157,11 +166,39 @@ pub(crate) fn difference(v: f64, reference: f64) -> String {
         return ABSENT.into();
     }
     let relative = v / reference - 1.0;
-    if relative > 0.995 {
+    if is_multiple(v / reference) {
         format!("{}× as high", number(relative + 1.0))
     } else {
         format!("{} {}", percent(relative.abs()), if relative < 0.0 { "lower" } else { "higher" })
     }
+}
+
+/// A ratio to a reference with its interval, if it has one: `27 % lower (22 to 31 %)`, `13× as high (11 to 15×)`,
+/// `3 % lower (8 % lower to 2 % higher)`.
+pub(crate) fn change(ratio: f64, interval: Option<(f64, f64)>) -> String {
+    let words = difference(ratio, 1.0);
+    let Some((low, high)) = interval.filter(|(low, high)| low < high) else { return words };
+    let ends = if is_multiple(ratio) {
+        format!("{} to {}×", number(low), number(high))
+    } else if low < 1.0 && high > 1.0 {
+        format!("{} to {}", difference(low, 1.0), difference(high, 1.0))
+    } else if ratio < 1.0 {
+        percents(1.0 - high, 1.0 - low)
+    } else {
+        percents(low - 1.0, high - 1.0)
+    };
+    format!("{words} ({ends})")
+}
+
+/// `22 to 31 %`.
+pub(crate) fn percents(from: f64, to: f64) -> String {
+    let from = percent(from);
+    format!("{} to {}", from.trim_end_matches([NBSP, '%']), percent(to))
+}
+
+/// Whether a ratio reads better as a multiple than as a percentage.
+fn is_multiple(ratio: f64) -> bool {
+    ratio > 1.995
 }
 
 /// Decimals that give three significant digits.
@@ -264,6 +301,8 @@ mod tests {
             plain(&shown.join(", ")),
             "0 %, <0.01 %, 0.50 %, 2.7 %, 27 %, 99.7 %, 99.96 %, >99.99 %, 100 %"
         );
+        let beside = row(Unit::Share, &[Some(0.000_01), None, Some(0.5)]);
+        assert_eq!(plain(&beside.join(" | ")), "<0.01 % | – | 50 %");
     }
 
     #[test]
@@ -273,6 +312,23 @@ mod tests {
         assert_eq!(difference(1_300.0, 100.0), "13× as high");
         assert_eq!(difference(5.0, 5.0), "equal");
         assert_eq!(difference(5.0, 0.0), ABSENT);
+    }
+
+    #[test]
+    fn changes_have_their_interval() {
+        let cases = [
+            (0.73, None, "27 % lower"),
+            (0.73, Some((0.69, 0.78)), "27 % lower (22 to 31 %)"),
+            (0.97, Some((0.92, 1.021)), "3.0 % lower (8.0 % lower to 2.1 % higher)"),
+            (1.0, Some((0.9, 1.1)), "equal (10 % lower to 10 % higher)"),
+            (1.0, Some((1.0, 1.0)), "equal"),
+            (1.5, Some((1.2, 2.3)), "50 % higher (20 to 130 %)"),
+            (13.0, Some((11.0, 15.2)), "13× as high (11 to 15.2×)"),
+            (2.5, Some((0.8, 7.0)), "2.5× as high (0.8 to 7×)"),
+        ];
+        for (ratio, interval, text) in cases {
+            assert_eq!(plain(&change(ratio, interval)), text);
+        }
     }
 
     #[test]

@@ -1,9 +1,13 @@
-//! Runs, judged: every metric of every stack, and whether a verdict may be given at all.
+//! Runs, judged: every metric of every stack, how the stacks differ, and whether a verdict may be given at all.
 //!
-//! Several runs are repeats of one scenario: metrics become estimates over them, charts show the first.
+//! Several runs are repeats of one scenario: metrics become estimates over them, charts show the first. One run has
+//! intervals from its own blocks of time, where a number has any.
 
+use crate::bootstrap::Bootstrap;
+use crate::difference::Difference;
 use crate::estimate::Estimate;
-use crate::metrics::{METRICS, Metric, named};
+use crate::format;
+use crate::metrics::{Better, METRICS, Metric, Source, named, percentiles};
 use crate::options::Options;
 use crate::verdict::{self, Verdict};
 use crate::view::StackView;
@@ -14,6 +18,8 @@ use model::run::Run;
 pub struct Judgement<'a> {
     /// The runs; at least one.
     pub(crate) runs: &'a [Run],
+    /// What the reader asked for.
+    pub(crate) options: Options,
     /// The stacks of the first run.
     pub(crate) views: Vec<StackView<'a>>,
     /// One row per metric, in the table's order.
@@ -22,6 +28,8 @@ pub struct Judgement<'a> {
     pub(crate) objections: Vec<String>,
     /// What the figures say.
     pub(crate) verdict: Verdict,
+    /// What the intervals rest on, or why there are none.
+    pub(crate) intervals: String,
 }
 
 /// A metric over all stacks.
@@ -30,6 +38,13 @@ pub(crate) struct Row {
     pub(crate) metric: &'static Metric,
     /// One per stack.
     pub(crate) estimates: Vec<Option<Estimate>>,
+    /// How each stack differs from the first, the reference; `None` for that one, and where a value is not known.
+    pub(crate) differences: Vec<Option<Difference>>,
+    /// How each stack differs from the best one; `None` for that one, where a value is not known, and throughout for a
+    /// metric that does not judge.
+    pub(crate) from_best: Vec<Option<Difference>>,
+    /// For each stack its ratio to the first in each repeat; nothing for one run, and where a value is 0.
+    pub(crate) repeats: Vec<Vec<f64>>,
 }
 
 impl Row {
@@ -42,6 +57,11 @@ impl Row {
     pub(crate) fn has_data(&self) -> bool {
         self.estimates.iter().any(Option::is_some)
     }
+
+    /// The stack with the best value; `None` for a metric that does not judge.
+    pub(crate) fn best(&self) -> Option<usize> {
+        best(self.metric.better, &self.estimates)
+    }
 }
 
 /// Judges one run, or several repeats of one scenario.
@@ -51,18 +71,43 @@ impl Row {
 pub fn judge(runs: &[Run], options: Options) -> Result<Judgement<'_>> {
     ensure!(!runs.is_empty(), "there is no run to report");
     let mut all: Vec<Vec<StackView>> = runs.iter().map(|run| StackView::all(run, options)).collect();
-    let names: Vec<&str> = all[0].iter().map(StackView::name).collect();
-    let rows: Vec<Row> = METRICS.iter().map(|metric| row(metric, &names, &all)).collect();
     let objections = objections(runs);
+    let bootstrap = match all.as_slice() {
+        [views] => Some(Bootstrap::of(views, &percentiles())),
+        _ => None,
+    };
+    let intervals = intervals(bootstrap.as_ref(), runs.len());
+    let evidence =
+        Evidence { all: &all, bootstrap: bootstrap.and_then(Result::ok), valid: objections.is_empty() };
+    let rows: Vec<Row> = METRICS.iter().map(|metric| evidence.row(metric)).collect();
     let views = all.swap_remove(0);
     let verdict = verdict::decide(&views, &rows, &objections);
-    Ok(Judgement { runs, views, rows, objections, verdict })
+    Ok(Judgement { runs, options, views, rows, objections, verdict, intervals })
+}
+
+/// What a reader must know about intervals.
+fn intervals(bootstrap: Option<&Result<Bootstrap, &'static str>>, runs: usize) -> String {
+    match bootstrap {
+        None => format!("means over {runs} repeats; ±, or a range, is the 95 % interval"),
+        Some(Ok(bootstrap)) => format!(
+            "±, or a range, is the 95 % interval of percentiles, from {} blocks of {}; the other figures need repeats for one",
+            bootstrap.blocks(),
+            format::span(bootstrap.block())
+        ),
+        Some(Err(why)) => (*why).into(),
+    }
 }
 
 impl<'a> Judgement<'a> {
     /// The first run: the one that charts show.
     pub(crate) fn first(&self) -> &'a Run {
         &self.runs[0]
+    }
+
+    /// Whether the figures say something: the runs are valid, and there was something to compare.
+    #[must_use]
+    pub fn has_verdict(&self) -> bool {
+        self.objections.is_empty() && !matches!(self.verdict, Verdict::Withheld(_))
     }
 
     /// Whether the runs were simulated.
@@ -77,13 +122,101 @@ impl<'a> Judgement<'a> {
     }
 }
 
-fn row(metric: &'static Metric, names: &[&str], all: &[Vec<StackView>]) -> Row {
-    let estimate = |name: &&str| {
-        let stacks = all.iter().filter_map(|views| views.iter().find(|view| view.name() == *name));
-        let values: Vec<f64> = stacks.filter_map(metric.value).filter(|v| v.is_finite()).collect();
+/// What rows are made from.
+struct Evidence<'e, 'a> {
+    /// Run after run, the stacks.
+    all: &'e [Vec<StackView<'a>>],
+    /// Of one run that is long enough.
+    bootstrap: Option<Bootstrap>,
+    /// Whether anything may be called better.
+    valid: bool,
+}
+
+impl Evidence<'_, '_> {
+    fn row(&self, metric: &'static Metric) -> Row {
+        let stacks = 0..self.all[0].len();
+        let estimates: Vec<_> = stacks.clone().map(|stack| self.estimate(metric, stack)).collect();
+        let from = |other: usize| -> Vec<Option<Difference>> {
+            stacks.clone().map(|stack| self.difference(metric, &estimates, stack, other)).collect()
+        };
+        let differences = from(0);
+        let from_best = best(metric.better, &estimates).map_or_else(|| vec![None; estimates.len()], &from);
+        let repeats = stacks.map(|stack| self.ratios(metric, stack)).collect();
+        Row { metric, estimates, differences, from_best, repeats }
+    }
+
+    /// The value of a stack in a run. Repeats may have other stacks, or none: names tell which is which.
+    fn value(&self, metric: &Metric, views: &[StackView], stack: usize) -> Option<f64> {
+        let name = self.all[0][stack].name();
+        let view = views.iter().find(|view| view.name() == name)?;
+        metric.value(view).filter(|value| value.is_finite())
+    }
+
+    fn estimate(&self, metric: &Metric, stack: usize) -> Option<Estimate> {
+        if let [views] = self.all {
+            let value = self.value(metric, views, stack)?;
+            let spread = match (&self.bootstrap, metric.source) {
+                (Some(bootstrap), Source::Percentile(stage, p)) => bootstrap.of_stack(stack, stage, p),
+                _ => None,
+            };
+            let blocks = self.bootstrap.as_ref().map_or(0, Bootstrap::blocks);
+            return Some(spread.map_or_else(
+                || Estimate::single(value),
+                |spread| Estimate::over_blocks(value, spread, blocks),
+            ));
+        }
+        let values: Vec<f64> = self.all.iter().filter_map(|views| self.value(metric, views, stack)).collect();
         Estimate::over_runs(&values)
+    }
+
+    fn difference(
+        &self,
+        metric: &Metric,
+        estimates: &[Option<Estimate>],
+        stack: usize,
+        other: usize,
+    ) -> Option<Difference> {
+        let (value, reference) = (estimates[stack]?.value, estimates[other]?.value);
+        if stack == other {
+            return None;
+        }
+        let ratio = match (&self.bootstrap, metric.source) {
+            (Some(bootstrap), Source::Percentile(stage, p)) => bootstrap
+                .of_ratio(stack, other, stage, p)
+                .map(|spread| Estimate::over_blocks(value / reference, spread, bootstrap.blocks())),
+            _ => Difference::ratio_over_runs(&self.pairs(metric, stack, other)),
+        };
+        let difference = Difference::of(metric.better, value, reference, ratio);
+        Some(if self.valid { difference } else { Difference { word: None, ..difference } })
+    }
+
+    fn ratios(&self, metric: &Metric, stack: usize) -> Vec<f64> {
+        let pairs = if self.all.len() > 1 { self.pairs(metric, stack, 0) } else { Vec::new() };
+        pairs
+            .iter()
+            .filter(|(value, first)| *value > 0.0 && *first > 0.0)
+            .map(|(value, first)| value / first)
+            .collect()
+    }
+
+    /// The values of two stacks in each run that has both.
+    fn pairs(&self, metric: &Metric, stack: usize, other: usize) -> Vec<(f64, f64)> {
+        let pair = |views: &Vec<StackView>| {
+            Some((self.value(metric, views, stack)?, self.value(metric, views, other)?))
+        };
+        self.all.iter().filter_map(pair).collect()
+    }
+}
+
+fn best(better: Better, estimates: &[Option<Estimate>]) -> Option<usize> {
+    let known = estimates.iter().enumerate().filter_map(|(stack, e)| Some((stack, (*e)?.value)));
+    let best = match better {
+        Better::Lower => known.min_by(|a, b| a.1.total_cmp(&b.1)),
+        // Of equals the first, as above.
+        Better::Higher => known.min_by(|a, b| b.1.total_cmp(&a.1)),
+        Better::Neither => None,
     };
-    Row { metric, estimates: names.iter().map(estimate).collect() }
+    best.map(|known| known.0)
 }
 
 fn objections(runs: &[Run]) -> Vec<String> {

@@ -4,16 +4,22 @@
 //! [`judge`] takes one run, or several repeats of one scenario: then estimates are over all of them and charts show
 //! the first. [`text`], [`html`] and [`summary`] tell what it found.
 
+pub mod bootstrap;
 mod chart;
 pub mod compare;
 pub mod cost;
+pub mod difference;
 pub mod estimate;
 mod format;
+mod idle;
 mod judgement;
 pub mod metrics;
 mod options;
 mod page;
+mod pairs;
+pub mod price_table;
 pub mod prices;
+mod side_by_side;
 mod summary;
 mod text;
 mod timeline;
@@ -25,5 +31,6 @@ pub use judgement::{Judgement, judge};
 pub use options::Options;
 pub use page::html;
 pub use prices::price_list_date;
+pub use side_by_side::side_by_side;
 pub use summary::summary;
-pub use text::text;
+pub use text::{markdown, text};

@@ -42,8 +42,38 @@ pub struct Metric {
     pub unit: Unit,
     /// Which direction is good.
     pub better: Better,
-    /// Reads it off a stack; `None` if it does not apply or is not known.
-    pub value: fn(&StackView) -> Option<f64>,
+    /// Where its values come from.
+    pub source: Source,
+}
+
+/// Where the values of a metric come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source {
+    /// Whatever this reads off a stack; `None` if it does not apply or is not known.
+    Stack(fn(&StackView) -> Option<f64>),
+    /// A percentile of a stage, as a share: it has an interval within one run.
+    Percentile(Stage, f64),
+}
+
+impl Metric {
+    /// The value of a stack; `None` if it does not apply or is not known.
+    #[must_use]
+    pub fn value(&self, view: &StackView) -> Option<f64> {
+        match self.source {
+            Source::Stack(value) => value(view),
+            Source::Percentile(stage, p) => view.percentile(stage, p),
+        }
+    }
+}
+
+/// The percentiles of the table.
+#[must_use]
+pub fn percentiles() -> Vec<(Stage, f64)> {
+    let percentile = |metric: &Metric| match metric.source {
+        Source::Percentile(stage, p) => Some((stage, p)),
+        Source::Stack(_) => None,
+    };
+    METRICS.iter().filter_map(percentile).collect()
 }
 
 /// The metric of that name.
@@ -62,12 +92,17 @@ const fn of(
     (unit, better): (Unit, Better),
     value: fn(&StackView) -> Option<f64>,
 ) -> Metric {
-    Metric { name, label, group, unit, better, value }
+    Metric { name, label, group, unit, better, source: Source::Stack(value) }
+}
+
+const fn at(name: &'static str, label: &'static str, group: &'static str, stage: Stage, p: f64) -> Metric {
+    let (unit, better) = FASTER;
+    Metric { name, label, group, unit, better, source: Source::Percentile(stage, p) }
 }
 
 const LOAD: &str = "Load";
 const LATENCY: &str = "Latency, scheduled to finished";
-const STAGES: &str = "Where the time went";
+pub(crate) const STAGES: &str = "Where the time went";
 const BACKLOG: &str = "Backlog";
 const SCALING: &str = "Scaling and trouble";
 const COST: &str = "Cost";
@@ -93,19 +128,21 @@ pub const METRICS: &[Metric] = &[
     of("achieved-rate", "Achieved rate during the load, mean", LOAD, (Unit::Rate, Better::Higher), |v| {
         v.rate(metric::COMPLETED)
     }),
-    of("latency-p50", "p50", LATENCY, FASTER, |v| v.percentile(Stage::Latency, 0.5)),
-    of("latency-p90", "p90", LATENCY, FASTER, |v| v.percentile(Stage::Latency, 0.9)),
-    of("latency-p95", "p95", LATENCY, FASTER, |v| v.percentile(Stage::Latency, 0.95)),
-    of("latency-p99", "p99", LATENCY, FASTER, |v| v.percentile(Stage::Latency, 0.99)),
-    of("latency-p99.9", "p99.9", LATENCY, FASTER, |v| v.percentile(Stage::Latency, 0.999)),
+    at("latency-p50", "p50", LATENCY, Stage::Latency, 0.5),
+    at("latency-p90", "p90", LATENCY, Stage::Latency, 0.9),
+    at("latency-p95", "p95", LATENCY, Stage::Latency, 0.95),
+    at("latency-p99", "p99", LATENCY, Stage::Latency, 0.99),
+    at("latency-p99.9", "p99.9", LATENCY, Stage::Latency, 0.999),
     of("latency-max", "Longest", LATENCY, FASTER, |v| v.longest()),
-    of("send-delay-p99", "Send delay, p99", STAGES, FASTER, |v| v.percentile(Stage::SendDelay, 0.99)),
-    of("queue-p50", "In the queue, p50", STAGES, FASTER, |v| v.percentile(Stage::Queue, 0.5)),
-    of("queue-p99", "In the queue, p99", STAGES, FASTER, |v| v.percentile(Stage::Queue, 0.99)),
-    of("start-p50", "Received to started, p50", STAGES, FASTER, |v| v.percentile(Stage::Start, 0.5)),
-    of("start-p99", "Received to started, p99", STAGES, FASTER, |v| v.percentile(Stage::Start, 0.99)),
-    of("work-p50", "Work, p50", STAGES, FASTER, |v| v.percentile(Stage::Work, 0.5)),
-    of("work-p99", "Work, p99", STAGES, FASTER, |v| v.percentile(Stage::Work, 0.99)),
+    at("send-delay-p99", "Send delay, p99", STAGES, Stage::SendDelay, 0.99),
+    at("queue-p50", "In the queue, p50", STAGES, Stage::Queue, 0.5),
+    at("queue-p99", "In the queue, p99", STAGES, Stage::Queue, 0.99),
+    at("start-p50", "Received to started, p50", STAGES, Stage::Start, 0.5),
+    at("start-p99", "Received to started, p99", STAGES, Stage::Start, 0.99),
+    at("work-p50", "Work, p50", STAGES, Stage::Work, 0.5),
+    at("work-p99", "Work, p99", STAGES, Stage::Work, 0.99),
+    at("acknowledge-p50", "Finished to deleted, p50", STAGES, Stage::Acknowledge, 0.5),
+    at("acknowledge-p99", "Finished to deleted, p99", STAGES, Stage::Acknowledge, 0.99),
     of("backlog-max", "Largest backlog", BACKLOG, (Unit::Messages, Better::Lower), |v| {
         v.largest(metric::VISIBLE)
     }),
@@ -115,6 +152,7 @@ pub const METRICS: &[Metric] = &[
     of("workers-max", "Most tasks or environments", SCALING, (Unit::Count, Better::Neither), |v| {
         v.most_workers()
     }),
+    of("scale-out-delay", "From falling behind to more capacity", SCALING, SHORTER, |v| v.scale_out_delay()),
     of("cold-starts", "Cold starts", SCALING, FEWER, |v| v.lambda_sum(metric::COLD_STARTS)),
     of("throttles", "Throttled invocations", SCALING, FEWER, |v| v.lambda_sum(metric::THROTTLES)),
     of("errors", "Failed invocations", SCALING, FEWER, |v| v.lambda_sum(metric::ERRORS)),
@@ -124,6 +162,8 @@ pub const METRICS: &[Metric] = &[
     of("cost-run", "This run", COST, CHEAPER, |v| v.total_cost()),
     of("cost-per-million", "Per million messages", COST, CHEAPER, |v| v.cost_per_million()),
     of("cost-per-month", "Per month at this load", COST, CHEAPER, |v| v.cost_per_month()),
+    of("idle-cost-per-month", "Per month without a message", COST, CHEAPER, |v| v.idle_cost_per_month()),
+    of("idle-share", "Idle share of compute", COST, (Unit::Share, Better::Lower), |v| v.idle_share()),
 ];
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `summary.json`: every number of a report with its unit, direction and estimate per stack.
 
 use crate::cost::CostLine;
+use crate::difference::Difference;
 use crate::judgement::{Judgement, Row};
 use crate::prices::price_list_date;
 use crate::view::StackView;
@@ -31,9 +32,11 @@ pub fn summary(judgement: &Judgement) -> Value {
         "runs": judgement.runs.len(),
         "region": manifest.region,
         "price-list-date": price_list_date(),
+        "free-tier": judgement.options.free_tier,
         "valid": judgement.objections.is_empty(),
         "objections": judgement.objections,
         "verdict": { "form": judgement.verdict.name(), "sentence": judgement.verdict.sentence(&names) },
+        "intervals": judgement.intervals,
         "stacks": names,
         "metrics": judgement.rows.iter().map(|row| metric(row, &names)).collect::<Vec<_>>(),
         "bills": by_stack(judgement, |view| match &view.cost {
@@ -51,6 +54,13 @@ fn by_stack(judgement: &Judgement, value: impl Fn(&StackView) -> Value) -> Value
 fn metric(row: &Row, names: &[&str]) -> Value {
     let estimates: Map<String, Value> =
         names.iter().zip(&row.estimates).map(|(name, e)| ((*name).to_owned(), json!(e))).collect();
+    // The reference has no difference to itself.
+    let differences: Map<String, Value> = names
+        .iter()
+        .zip(&row.differences)
+        .skip(1)
+        .map(|(name, d)| ((*name).to_owned(), d.as_ref().map_or(Value::Null, difference)))
+        .collect();
     json!({
         "name": row.metric.name,
         "label": row.metric.label,
@@ -58,6 +68,19 @@ fn metric(row: &Row, names: &[&str]) -> Value {
         "unit": row.metric.unit.name(),
         "better": row.metric.better.name(),
         "estimates": estimates,
+        "differences": differences,
+    })
+}
+
+fn difference(difference: &Difference) -> Value {
+    let ratio = difference.ratio;
+    json!({
+        "ratio": ratio.map(|r| r.value),
+        "low": ratio.and_then(|r| r.low),
+        "high": ratio.and_then(|r| r.high),
+        "basis": ratio.map(|r| r.basis),
+        "n": ratio.map(|r| r.n),
+        "word": difference.word,
     })
 }
 
@@ -69,8 +92,11 @@ fn line(line: &CostLine) -> Value {
         "unit": line.unit,
         "usd-per-unit": line.price.map(|p| p.usd_per_unit),
         "usd": line.usd,
+        "usd-per-month": line.month.map(|month| month.list),
+        "usd-per-month-with-free-tier": line.month.map(|month| month.after_free),
         "assumed": line.assumed(),
         "source": line.price.map(|p| p.source),
+        "source-date": line.price.map(|p| p.date),
         "borrowed-from": line.price.and_then(|p| p.borrowed_from),
     })
 }

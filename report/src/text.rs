@@ -1,7 +1,8 @@
-//! The summary on stdout: a table with one column per stack and one per difference to the first.
+//! The summary on stdout, and as Markdown: a table with one column per stack and one per difference to the first.
 //!
 //! Goals: says first whether the run is a simulation; aligned without colour; every number from the metric table.
 
+use crate::difference::Word;
 use crate::estimate::Estimate;
 use crate::format::{self, ABSENT, NBSP, counted};
 use crate::judgement::{Judgement, Row};
@@ -21,28 +22,81 @@ pub fn text(judgement: &Judgement) -> String {
     out.replace(NBSP, " ")
 }
 
-fn head(out: &mut String, judgement: &Judgement) {
-    let manifest = &judgement.first().manifest;
+/// The summary as GitHub shows it: verdict, objections, the same table, ledgers.
+#[must_use]
+pub fn markdown(judgement: &Judgement) -> String {
+    let mut out = String::new();
     let names: Vec<&str> = judgement.views.iter().map(StackView::name).collect();
-    let title = if manifest.title.is_empty() { "untitled" } else { &manifest.title };
-    let _ = if judgement.is_simulated() {
-        writeln!(out, "SIMULATED run: {title} (virtual time, no AWS involved)")
-    } else {
-        writeln!(out, "Measured run: {title}")
+    let _ = writeln!(out, "{}\n\n**{}**", title(judgement), judgement.verdict.sentence(&names));
+    if let Some(rule) = judgement.verdict.rule(&names) {
+        let _ = writeln!(out, "{rule}");
+    }
+    out.push('\n');
+    if !judgement.objections.is_empty() {
+        judgement.objections.iter().for_each(|objection| _ = writeln!(out, "- {objection}"));
+        out.push('\n');
+    }
+    markdown_table(&mut out, judgement, &names);
+    let _ = writeln!(out, "\n{}. {}.", about(judgement), capital(&judgement.intervals));
+    for line in accounts(judgement) {
+        let _ = writeln!(out, "\n{line}");
+    }
+    out.replace(NBSP, " ")
+}
+
+fn markdown_table(out: &mut String, judgement: &Judgement, names: &[&str]) {
+    let line = |cells: &[String]| {
+        let cells: Vec<String> = cells.iter().map(|cell| cell.trim().replace('|', "\\|")).collect();
+        format!("| {} |\n", cells.join(" | "))
     };
-    let _ = write!(
-        out,
-        "{} planned over {}, seed {}, {}, prices of {}",
+    let heading = heading(names);
+    *out += &line(&heading);
+    *out += &format!("| --- |{}\n", " ---: |".repeat(heading.len() - 1));
+    let mut group = "";
+    for row in judgement.rows.iter().filter(|row| row.has_data()) {
+        if row.metric.group != group {
+            group = row.metric.group;
+            *out += &format!("| **{group}** |{}\n", " |".repeat(heading.len() - 1));
+        }
+        *out += &line(&cells(row, names));
+    }
+}
+
+fn title(judgement: &Judgement) -> String {
+    let manifest = &judgement.first().manifest;
+    let title = if manifest.title.is_empty() { "untitled" } else { &manifest.title };
+    if judgement.is_simulated() {
+        format!("SIMULATED run: {title} (virtual time, no AWS involved)")
+    } else {
+        format!("Measured run: {title}")
+    }
+}
+
+/// What was asked for.
+fn about(judgement: &Judgement) -> String {
+    let manifest = &judgement.first().manifest;
+    format!(
+        "{} planned over {}, seed {}, {}, prices of {} {}",
         counted(manifest.planned, "message"),
         format::span(manifest.load_end),
         manifest.seed,
         manifest.region,
-        price_list_date()
-    );
-    if judgement.runs.len() > 1 {
-        let _ = write!(out, "; means over {} repeats, ± is the 95 % interval", judgement.runs.len());
-    }
-    let _ = writeln!(out, "\n\n{}", judgement.verdict.sentence(&names));
+        price_list_date(),
+        judgement.options.tier()
+    )
+}
+
+/// A sentence of words that may also stand within one.
+pub(crate) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn head(out: &mut String, judgement: &Judgement) {
+    let names: Vec<&str> = judgement.views.iter().map(StackView::name).collect();
+    let _ = writeln!(out, "{}\n{}", title(judgement), about(judgement));
+    let _ = writeln!(out, "{}", capital(&judgement.intervals));
+    let _ = writeln!(out, "\n{}", judgement.verdict.sentence(&names));
     if let Some(rule) = judgement.verdict.rule(&names) {
         let _ = writeln!(out, "{rule}");
     }
@@ -52,7 +106,7 @@ fn table(out: &mut String, judgement: &Judgement) {
     let names: Vec<&str> = judgement.views.iter().map(StackView::name).collect();
     let rows: Vec<&Row> = judgement.rows.iter().filter(|row| row.has_data()).collect();
     let mut lines: Vec<Vec<String>> = vec![heading(&names)];
-    lines.extend(rows.iter().map(|row| cells(row)));
+    lines.extend(rows.iter().map(|row| cells(row, &names)));
     let widths = widths(&lines);
     print(out, &lines[0], &widths, "\n");
     let mut group = "";
@@ -78,10 +132,13 @@ fn heading(names: &[&str]) -> Vec<String> {
             cells.push(format!("against {}", names[0]));
         }
     }
+    if names.len() == 2 {
+        cells.push("better".into());
+    }
     cells
 }
 
-fn cells(row: &Row) -> Vec<String> {
+fn cells(row: &Row, names: &[&str]) -> Vec<String> {
     let values = estimates(row);
     let mut cells = vec![format!("  {}", row.metric.label)];
     for (index, shown) in values.into_iter().enumerate() {
@@ -90,26 +147,51 @@ fn cells(row: &Row) -> Vec<String> {
             cells.push(difference(row, index));
         }
     }
+    if names.len() == 2 {
+        cells.push(better(row, names).into());
+    }
     cells
 }
 
-/// The estimates of a row in one unit; with repeats, `± ` and half the interval as a share of the value.
+/// The longer side of an interval, as a share of the value, up to which `± ` says enough: beyond, both ends do.
+const NARROW: f64 = 0.3;
+
+/// The estimates of a row in one unit; where there is an interval, with `± ` and its longer side as a share of the
+/// value, or with its ends.
 pub(crate) fn estimates(row: &Row) -> Vec<String> {
     let shown = format::row(row.metric.unit, &row.values());
     let with_interval = |(text, estimate): (String, &Option<Estimate>)| match estimate {
-        Some(Estimate { value, high: Some(high), .. }) if *value != 0.0 => {
-            format!("{text} ± {}", format::percent((high - value) / value.abs()))
+        Some(Estimate { value, low: Some(low), high: Some(high), .. }) if *value != 0.0 => {
+            let side = (high - value).max(value - low);
+            let share = side / value.abs();
+            if share <= NARROW {
+                return format!("{text} ± {}", format::percent(share));
+            }
+            let ends = format::row(row.metric.unit, &[Some(*low), Some(*high)]);
+            format!("{text} ({} to {})", ends[0], ends[1])
         }
         _ => text,
     };
     shown.into_iter().zip(&row.estimates).map(with_interval).collect()
 }
 
-/// How a stack differs from the reference.
+/// How a stack differs from the reference, with the interval if there is one.
 pub(crate) fn difference(row: &Row, stack: usize) -> String {
-    match (row.estimates[0], row.estimates[stack]) {
-        (Some(reference), Some(one)) => format::difference(one.value, reference.value),
+    match (row.differences[stack].and_then(|d| d.ratio), row.estimates[0], row.estimates[stack]) {
+        (Some(ratio), ..) => format::change(ratio.value, ratio.interval()),
+        (None, Some(reference), Some(one)) => format::difference(one.value, reference.value),
         _ => ABSENT.into(),
+    }
+}
+
+/// Which of two stacks is better, if that can be told.
+pub(crate) fn better<'n>(row: &Row, names: &[&'n str]) -> &'n str {
+    match row.differences.get(1).copied().flatten().and_then(|d| d.word) {
+        Some(Word::Better) => names[1],
+        Some(Word::Worse) => names[0],
+        Some(Word::Level) => "level",
+        Some(Word::Unclear) => "unclear",
+        None => ABSENT,
     }
 }
 
@@ -141,12 +223,15 @@ fn tail(out: &mut String, judgement: &Judgement) {
         }
     }
     let _ = writeln!(out);
-    for view in &judgement.views {
-        let _ = writeln!(out, "Ledger of {}: {}", view.name(), ledger(&view.entry.ledger));
-    }
-    for note in cost_notes(&judgement.views) {
-        let _ = writeln!(out, "{note}");
-    }
+    accounts(judgement).iter().for_each(|line| _ = writeln!(out, "{line}"));
+}
+
+/// The ledger of each stack, and what must be known about the bills.
+fn accounts(judgement: &Judgement) -> Vec<String> {
+    let ledger = |view: &StackView| format!("Ledger of {}: {}", view.name(), ledger(&view.entry.ledger));
+    let mut lines: Vec<String> = judgement.views.iter().map(ledger).collect();
+    lines.extend(cost_notes(&judgement.views));
+    lines
 }
 
 /// The accounts of a stack as a sum; outcomes that did not occur are left out.

@@ -1,12 +1,12 @@
 //! Which stack, by how much: the one sentence that a report opens with.
 //!
 //! Goals: five forms (one wins, several lead, a split that names its axes, no measurable difference, no verdict);
-//! no winner for a run that is not valid.
-//! Non-goals: intervals within a run. For one run "measurable" means beyond [`MARGIN`]; for repeats the intervals
-//! must be apart as well.
+//! no winner for a run that is not valid. A difference is measurable if the stack is [`Word::Worse`] than the best:
+//! beyond [`MARGIN`] and, where there is an interval, beyond doubt.
+//! Non-goals: intervals (see [`crate::difference`]).
 
-use crate::estimate::Estimate;
-use crate::format::{NBSP, percent};
+use crate::difference::Word;
+use crate::format::{NBSP, percent, percents};
 use crate::judgement::Row;
 use crate::metrics::Better;
 use crate::view::StackView;
@@ -30,6 +30,8 @@ pub(crate) enum Verdict {
         leaders: Vec<usize>,
         /// Axes with a measurable difference.
         axes: Vec<Axis>,
+        /// Names of the axes whose differences are neither measurable nor small.
+        unclear: Vec<&'static str>,
     },
     /// Different stacks lead on different axes.
     Split {
@@ -38,8 +40,10 @@ pub(crate) enum Verdict {
     },
     /// No axis has a measurable difference.
     Even {
-        /// Names of the axes that were looked at.
-        axes: Vec<&'static str>,
+        /// Names of the axes on which all stacks are level.
+        level: Vec<&'static str>,
+        /// Names of the axes whose differences are neither measurable nor small.
+        unclear: Vec<&'static str>,
     },
 }
 
@@ -83,19 +87,16 @@ impl Verdict {
         let plain = |text: String| Piece { text, stack: None };
         match self {
             Self::Withheld(why) => vec![plain(format!("No verdict: {why}."))],
-            Self::Even { axes } => {
-                let who = if names.len() == 2 { names.join(" and ") } else { "the stacks".into() };
-                let margin = percent(MARGIN);
-                vec![plain(format!(
-                    "No measurable difference between {who}: within {margin} in {}.",
-                    list(axes)
-                ))]
-            }
-            Self::Lead { leaders, axes } => {
+            Self::Even { level, unclear } => vec![plain(even(level, unclear, names))],
+            Self::Lead { leaders, axes, unclear } => {
                 let leads: Vec<&str> = axes.iter().map(|a| a.lead.as_str()).collect();
                 let verb = if leaders.len() == 1 { "leads" } else { "lead alike" };
+                let open = match unclear.as_slice() {
+                    [] => String::new(),
+                    unclear => format!("; {} unclear", list(unclear)),
+                };
                 let mut pieces = stacks(leaders, names);
-                pieces.push(plain(format!(" {verb}: {}{}.", list(&leads), against(names))));
+                pieces.push(plain(format!(" {verb}: {}{}{open}.", list(&leads), against(names))));
                 pieces
             }
             Self::Split { axes } => split(axes, names),
@@ -119,6 +120,14 @@ impl Verdict {
             .collect();
         Some(rules.join(" "))
     }
+}
+
+fn even(level: &[&str], unclear: &[&str], names: &[&str]) -> String {
+    let who = if names.len() == 2 { names.join(" and ") } else { "the stacks".into() };
+    let level = (!level.is_empty()).then(|| format!("within {} in {}", percent(MARGIN), list(level)));
+    let unclear = (!unclear.is_empty()).then(|| format!("{} unclear", list(unclear)));
+    let parts: Vec<String> = [level, unclear].into_iter().flatten().collect();
+    format!("No measurable difference between {who}: {}.", parts.join("; "))
 }
 
 fn split(axes: &[Axis], names: &[&str]) -> Vec<Piece> {
@@ -184,12 +193,14 @@ pub(crate) fn decide(views: &[StackView], rows: &[Row], objections: &[String]) -
         return Verdict::Withheld(why.into());
     }
     let axes: Vec<Axis> = candidates.iter().filter_map(axis).collect();
+    let unclear = candidates.iter().filter(|c| c.is_unclear()).map(|c| c.name).collect();
     if axes.is_empty() {
-        return Verdict::Even { axes: candidates.iter().map(|c| c.name).collect() };
+        let level = candidates.iter().filter(|c| !c.is_unclear()).map(|c| c.name).collect();
+        return Verdict::Even { level, unclear };
     }
     let leaders: Vec<usize> =
         (0..views.len()).filter(|i| axes.iter().all(|axis| axis.leaders.contains(i))).collect();
-    if leaders.is_empty() { Verdict::Split { axes } } else { Verdict::Lead { leaders, axes } }
+    if leaders.is_empty() { Verdict::Split { axes } } else { Verdict::Lead { leaders, axes, unclear } }
 }
 
 fn is_positive(row: &Row) -> bool {
@@ -231,24 +242,46 @@ fn candidates<'r>(views: &[StackView], rows: &'r [Row]) -> Vec<Candidate<'r>> {
     [cost, latency, backlog].into_iter().flatten().collect()
 }
 
+impl Candidate<'_> {
+    fn value(&self, stack: usize) -> f64 {
+        self.row.estimates[stack].map_or(f64::NAN, |e| e.value)
+    }
+
+    /// Whether a stack differs from the best by this word; what is good enough does not differ.
+    fn is(&self, stack: usize, word: Word) -> bool {
+        let from_best = self.row.from_best[stack].and_then(|difference| difference.word);
+        self.value(stack) > self.good_enough && from_best == Some(word)
+    }
+
+    /// Whether nobody is measurably behind, and somebody may be.
+    fn is_unclear(&self) -> bool {
+        let any = |word| (0..self.row.estimates.len()).any(|stack| self.is(stack, word));
+        any(Word::Unclear) && !any(Word::Worse)
+    }
+}
+
 /// The axis if its stacks differ measurably. Lower is better on all axes.
 fn axis(candidate: &Candidate) -> Option<Axis> {
-    let estimates: Vec<Estimate> = candidate.row.estimates.iter().flatten().copied().collect();
-    let best = estimates.iter().copied().min_by(|a, b| a.value.total_cmp(&b.value))?;
-    let level = |e: &Estimate| {
-        let near = e.value <= candidate.good_enough.max(best.value * (1.0 + MARGIN));
-        let undecided = e.low.is_some() && best.low.is_some() && !e.is_apart_from(&best);
-        near || undecided
-    };
-    let leaders: Vec<usize> = (0..estimates.len()).filter(|i| level(&estimates[*i])).collect();
-    let next = estimates.iter().filter(|e| !level(e)).map(|e| e.value).reduce(f64::min)?;
+    let all = 0..candidate.row.estimates.len();
+    let (behind, leaders): (Vec<usize>, Vec<usize>) =
+        all.partition(|stack| candidate.is(*stack, Word::Worse));
+    let next = behind.into_iter().min_by(|a, b| candidate.value(*a).total_cmp(&candidate.value(*b)))?;
     // Several leaders are worth what the last of them is worth.
-    let best = leaders.iter().map(|i| estimates[*i].value).fold(best.value, f64::max);
-    let shown = crate::format::row(candidate.row.metric.unit, &[Some(best), Some(next)]);
+    let best = leaders.iter().map(|stack| candidate.value(*stack)).fold(0.0, f64::max);
+    let (lower, interval) = match candidate.row.from_best[next].and_then(|difference| difference.ratio) {
+        // Of one leader the ratio is known, and its interval if there is one.
+        Some(ratio) if leaders.len() == 1 => {
+            let lower = |ratio: f64| 1.0 - 1.0 / ratio;
+            (lower(ratio.value), ratio.interval().map(|(low, high)| (lower(low), lower(high))))
+        }
+        _ => (1.0 - best / candidate.value(next), None),
+    };
+    let interval = interval.map(|(low, high)| format!(" ({})", percents(low, high))).unwrap_or_default();
+    let shown = crate::format::row(candidate.row.metric.unit, &[Some(best), Some(candidate.value(next))]);
     Some(Axis {
         name: candidate.name,
         leaders,
-        lead: format!("{} {}", percent(1.0 - best / next), candidate.words),
+        lead: format!("{} {}{interval}", percent(lower), candidate.words),
         best: shown[0].clone(),
         next: shown[1].clone(),
     })

@@ -3,14 +3,17 @@
 //! Goals: the rules of summaries live here once (warm-up excluded, percentiles only with samples beyond them).
 //! Non-goals: which numbers are worth showing (see [`crate::metrics`]).
 
-use crate::cost::Cost;
+use crate::cost::{Cost, Terms};
+use crate::idle;
 use crate::options::Options;
 use crate::prices::Prices;
 use hdrhistogram::Histogram;
 use model::run::{Manifest, Run, StackEntry, StackRun};
+use model::scenario::Scenario;
 use model::series::{Series, metric};
 use model::time::{Nanos, SECOND, seconds};
 use model::windows::Stage;
+use std::sync::Arc;
 
 /// A percentile shows only with at least this many samples beyond it.
 pub(crate) const SAMPLES_BEYOND: u64 = 10;
@@ -28,14 +31,24 @@ pub struct StackView<'a> {
     pub stack: &'a StackRun,
     /// Its bill, or why there is none.
     pub cost: Result<Cost, String>,
+    /// What the reader asked for.
+    pub(crate) options: Options,
+    /// The run's scenario, if it can be read.
+    pub(crate) scenario: Option<Arc<Scenario>>,
     histograms: Vec<Option<Histogram<u64>>>,
 }
 
 impl<'a> StackView<'a> {
     /// The views of a run's stacks, in their order.
     #[must_use]
-    pub fn all(run: &'a Run, _options: Options) -> Vec<Self> {
+    pub fn all(run: &'a Run, options: Options) -> Vec<Self> {
         let prices = Prices::for_region(&run.manifest.region).map_err(|error| format!("{error:#}"));
+        let scenario = idle::scenario(&run.manifest).map(Arc::new);
+        let terms = |entry: &StackEntry| Terms {
+            load: run.manifest.load_end,
+            run: entry.end,
+            free_tier: options.free_tier,
+        };
         run.manifest
             .stacks
             .iter()
@@ -44,7 +57,12 @@ impl<'a> StackView<'a> {
                 manifest: &run.manifest,
                 entry,
                 stack,
-                cost: prices.as_ref().map_err(Clone::clone).and_then(|prices| bill(stack, prices)),
+                cost: prices
+                    .as_ref()
+                    .map_err(Clone::clone)
+                    .and_then(|prices| bill(stack, prices, terms(entry))),
+                options,
+                scenario: scenario.clone(),
                 histograms: Stage::ALL
                     .iter()
                     .map(|stage| stack.windows.merged(*stage, run.manifest.warmup, Nanos::MAX))
@@ -134,6 +152,18 @@ impl<'a> StackView<'a> {
         Some(behind as f64 * seconds(series.period))
     }
 
+    /// Seconds from the instant at which more than [`StackView::backlog_bound`] messages waited for the first time, to
+    /// the first at which there were more tasks or environments than then; `None` if either did not happen.
+    #[must_use]
+    pub fn scale_out_delay(&self) -> Option<f64> {
+        let bound = self.backlog_bound();
+        let behind = self.after_warmup(metric::VISIBLE)?.find(|p| p.1 > bound)?.0;
+        let workers = &self.stack.series(self.workers())?.points;
+        let had = workers.iter().take_while(|p| p.0 <= behind).last().map_or(0.0, |p| p.1);
+        let more = workers.iter().find(|p| p.0 > behind && p.1 > had)?.0;
+        Some(seconds(more - behind))
+    }
+
     /// Seconds from the end of the load to an empty queue; `None` if it was not reached.
     #[must_use]
     pub fn drain_seconds(&self) -> Option<f64> {
@@ -145,7 +175,12 @@ impl<'a> StackView<'a> {
     /// The largest number of tasks (ECS) or of environments at work (Lambda).
     #[must_use]
     pub fn most_workers(&self) -> Option<f64> {
-        self.largest(if self.is_lambda() { metric::CONCURRENCY } else { metric::RUNNING_TASKS })
+        self.largest(self.workers())
+    }
+
+    /// The series of tasks (ECS) or of environments at work (Lambda).
+    fn workers(&self) -> &'static str {
+        if self.is_lambda() { metric::CONCURRENCY } else { metric::RUNNING_TASKS }
     }
 
     /// The bill in US dollars.
@@ -163,7 +198,7 @@ impl<'a> StackView<'a> {
     /// US dollars per month of this load; see [`Cost::per_month`].
     #[must_use]
     pub fn cost_per_month(&self) -> Option<f64> {
-        self.cost.as_ref().ok()?.per_month(self.manifest.load_end, self.entry.end)
+        self.cost.as_ref().ok()?.per_month(self.options.free_tier)
     }
 
     /// The series of one metered quantity.
@@ -172,11 +207,11 @@ impl<'a> StackView<'a> {
     }
 }
 
-fn bill(stack: &StackRun, prices: &Prices) -> Result<Cost, String> {
+fn bill(stack: &StackRun, prices: &Prices, terms: Terms) -> Result<Cost, String> {
     if stack.usage.metered.is_empty() {
         return Err("the run has no metered usage".into());
     }
-    Ok(Cost::of(&stack.usage, prices))
+    Ok(Cost::of(&stack.usage, prices, terms))
 }
 
 /// A percentile in milliseconds (`p` in 0..1), if at least [`SAMPLES_BEYOND`] samples lie beyond it.

@@ -236,7 +236,7 @@ fn no_run_is_an_error() {
 fn assets_keep_their_budgets() {
     let style = include_str!("../src/assets/report.css");
     let script = include_str!("../src/assets/report.js");
-    assert!(style.len() <= 12 * 1024, "style sheet: {}", style.len());
+    assert!(style.len() <= 14 * 1024, "style sheet: {}", style.len());
     assert!(script.len() <= 5 * 1024, "script: {}", script.len());
 }
 

@@ -57,6 +57,7 @@ fn tiny_stack(factor: u64) -> StackRun {
         windows: recorder.finish(),
         usage: Usage { metered: vec![Metered::new(Item::SqsRequests, "receive", 300 * factor)] },
         activities: vec![],
+        ..StackRun::default()
     }
 }
 
@@ -134,10 +135,126 @@ fn repeats_are_estimates() {
     let ecs = &p99["estimates"]["ecs"];
     assert_eq!(ecs["n"], 5);
     assert!(ecs["low"].as_f64().unwrap() < ecs["value"].as_f64().unwrap());
-    assert!(text(&runs).contains("means over 5 repeats, ± is the 95 % interval"));
+    assert_eq!(ecs["basis"], "runs");
+    // Both stacks had the same messages in each repeat: the ratio is far better known than either value.
+    let ratio = &p99["differences"]["lambda"];
+    assert_eq!((ratio["basis"].as_str(), ratio["n"].as_u64()), (Some("runs"), Some(5)));
+    assert!(text(&runs).contains("Means over 5 repeats; ±, or a range, is the 95 % interval"));
     let mut mixed = runs;
     mixed[1].manifest.scenario_hash = "other".into();
     assert_eq!(fixture::summary(&mixed)["valid"], false);
+}
+
+/// A metric of a summary.
+fn metric_of<'s>(summary: &'s Value, name: &str) -> &'s Value {
+    summary["metrics"].as_array().unwrap().iter().find(|m| m["name"] == name).unwrap()
+}
+
+#[test]
+fn one_run_has_intervals_from_its_blocks() {
+    // 23 minutes after warm-up, windows of 10 s.
+    let run = fixture::spike(2, 42);
+    let summary = fixture::summary(std::slice::from_ref(&run));
+    let p99 = metric_of(&summary, "latency-p99");
+    for estimate in [&p99["estimates"]["ecs"], &p99["differences"]["lambda"]] {
+        assert_eq!((estimate["basis"].as_str(), estimate["n"].as_u64()), (Some("blocks"), Some(23)));
+    }
+    let ratio = |key: &str| p99["differences"]["lambda"][key].as_f64().unwrap();
+    assert!(ratio("low") < ratio("ratio") && ratio("ratio") < ratio("high"));
+    assert!(p99["differences"].get("ecs").is_none(), "the reference does not differ from itself");
+    // The bill has no blocks.
+    let cost = metric_of(&summary, "cost-run");
+    assert_eq!(cost["estimates"]["ecs"]["basis"], "single");
+    assert_eq!(cost["differences"]["lambda"]["low"], Value::Null);
+    let text = text(std::slice::from_ref(&run));
+    assert!(
+        text.contains("±, or a range, is the 95 % interval of percentiles, from 23 blocks of 60 s"),
+        "{text}"
+    );
+    let html = html(&[run]);
+    assert!(html.contains("CI ") && !html.contains("no interval"));
+}
+
+#[test]
+fn a_short_run_says_once_why_it_has_no_intervals() {
+    let reason = "oo short for an interval: needs 5 min after warm-up";
+    let text = text(&[tiny()]);
+    assert_eq!(text.matches(reason).count(), 1, "{text}");
+    assert!(!text.contains('±') && !text.contains("CI "));
+    assert!(html(&[tiny()]).contains(reason));
+    let summary = fixture::summary(&[tiny()]);
+    assert_eq!(metric_of(&summary, "latency-p50")["estimates"]["ecs"]["low"], Value::Null);
+    assert_eq!(metric_of(&summary, "latency-p50")["differences"]["lambda"]["word"], "worse");
+}
+
+#[test]
+fn an_invalid_run_calls_nothing_better() {
+    let summary = fixture::summary(&[fixture::invalid()]);
+    for metric in summary["metrics"].as_array().unwrap() {
+        assert_eq!(metric["differences"]["lambda"]["word"], Value::Null, "{metric}");
+    }
+}
+
+/// A difference of a fifth that comes from one minute of a quarter of an hour is not one to act on.
+#[test]
+fn what_one_minute_did_is_unclear() {
+    let mut run = fixture::spike(2, 1);
+    run.stacks[1] = run.stacks[0].clone();
+    run.manifest.stacks[1].ledger = run.manifest.stacks[0].ledger;
+    let mut recorder = [Recorder::new(5 * SECOND), Recorder::new(5 * SECOND)];
+    for second in 0..1_500_u64 {
+        for message in 0..50 {
+            for (stack, recorder) in recorder.iter_mut().enumerate() {
+                let slow = stack == 1 && (600..630).contains(&second);
+                let work = if slow { 5_000 } else { 100 + second * 7 % 30 + message } * MILLISECOND;
+                let number = recorder.planned(second * SECOND + message * 20 * MILLISECOND);
+                let spans = Spans { latency: work, queue: 0, start: 0, work, acknowledge: None };
+                recorder.completed(number, &spans);
+            }
+        }
+    }
+    for (stack, recorder) in run.stacks.iter_mut().zip(recorder) {
+        stack.windows = recorder.finish();
+    }
+    let summary = fixture::summary(&[run]);
+    let p99 = &metric_of(&summary, "latency-p99")["differences"]["lambda"];
+    assert_eq!(p99["word"], "unclear", "{p99}");
+    assert!(p99["ratio"].as_f64().unwrap() > 2.0, "{p99}");
+    assert_eq!(metric_of(&summary, "latency-p50")["differences"]["lambda"]["word"], "level");
+    assert_eq!(summary["verdict"]["form"], "even");
+    let sentence = summary["verdict"]["sentence"].as_str().unwrap();
+    assert!(sentence.contains("in cost") && sentence.contains("p99 latency unclear"), "{sentence}");
+}
+
+#[test]
+fn scaling_out_is_timed_from_falling_behind() {
+    let run = fixture::spike(2, 42);
+    let found = values(&fixture::summary(&[run]), "scale-out-delay");
+    // The spike comes at 600 s and overtakes ECS within seconds; its tasks rise at 720 s. Lambda keeps up.
+    assert!(found[0].is_some_and(|s| (100.0..=120.0).contains(&s)), "{found:?}");
+    assert!(found[1].is_none_or(|s| s <= 10.0), "{found:?}");
+}
+
+#[test]
+fn markdown_is_the_same_table() {
+    let mut run = fixture::spike(2, 42);
+    run.manifest.stacks[1].name = "lambda|arm".into();
+    let runs = [run];
+    let judgement = report::judge(&runs, report::Options::default()).unwrap();
+    let markdown = report::markdown(&judgement);
+    assert!(markdown.starts_with("SIMULATED run: Flash crowd (virtual time, no AWS involved)\n\n**"));
+    assert!(
+        markdown.contains(
+            "|  | ecs | lambda\\|arm | against ecs | better |\n| --- | ---: | ---: | ---: | ---: |\n"
+        )
+    );
+    let rows: Vec<&str> = markdown.lines().filter(|line| line.starts_with('|')).collect();
+    let cells = |row: &str| row.replace("\\|", "").matches('|').count();
+    assert!(rows.len() > 30 && rows.iter().all(|row| cells(row) == 6), "{markdown}");
+    assert!(markdown.contains("\nLedger of ecs: "));
+    let invalid = [fixture::invalid()];
+    let judgement = report::judge(&invalid, report::Options::default()).unwrap();
+    assert!(report::markdown(&judgement).contains("\n- the run was cut short\n"));
 }
 
 #[test]
@@ -166,7 +283,8 @@ fn every_number_has_unit_and_direction() {
     assert_eq!(summary["price-list-date"], report::price_list_date());
     for metric in summary["metrics"].as_array().unwrap() {
         assert!(
-            ["messages", "count", "messages/s", "ms", "s", "USD"].contains(&metric["unit"].as_str().unwrap())
+            ["messages", "count", "messages/s", "ms", "s", "USD", "share"]
+                .contains(&metric["unit"].as_str().unwrap())
         );
         assert!(["lower", "higher", "neither"].contains(&metric["better"].as_str().unwrap()));
         assert_eq!(metric["estimates"].as_object().unwrap().len(), 3);

@@ -3,12 +3,13 @@
 mod local_target;
 
 use crate::output;
-use crate::report::judge;
+use crate::report::{browse, judge};
 use crate::{Ended, output::print};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use model::plan::Plan;
 use model::run::Run;
+use model::sample::Sample;
 use model::scenario::{self, Scenario, Source};
 use sim::{Options, Provenance};
 use std::fs::File;
@@ -46,6 +47,12 @@ pub(crate) struct Args {
     /// Check the scenario and print its plan, without running it.
     #[arg(long)]
     dry_run: bool,
+    /// Open the report in the browser.
+    #[arg(long)]
+    open: bool,
+    /// Take the account's free tier off every stack's bill, as if it were alone.
+    #[arg(long)]
+    free_tier: bool,
     /// Print nothing but errors.
     #[arg(long, short)]
     quiet: bool,
@@ -94,12 +101,26 @@ pub(crate) fn run(args: &Args) -> Result<Ended> {
             Target::Sim => simulate_into(&place, &scenario, &source, args, index)?,
             Target::Local => local_target::play(&place, &scenario, &source, args, index, &interrupts)?,
         });
+        if index > 1
+            && let Some(run) = runs.last_mut()
+        {
+            forget_sample(run);
+        }
         if !runs.last().is_some_and(|run| run.manifest.complete) {
             break;
         }
     }
     drop(claim);
-    judge(&folder, &runs, args.quiet)
+    let ended = judge(&folder, &runs, report::Options { free_tier: args.free_tier }, args.quiet)?;
+    if args.open {
+        browse(&folder)?;
+    }
+    Ok(ended)
+}
+
+/// Single messages are compared in the first repeat only, and those of a thousand would not fit into memory.
+pub(crate) fn forget_sample(run: &mut Run) {
+    run.stacks.iter_mut().for_each(|stack| stack.sample = Sample::default());
 }
 
 /// One repeat: simulated, and written before the next begins.

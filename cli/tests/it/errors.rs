@@ -163,20 +163,59 @@ fn a_stack_name_cannot_lead_out_of_the_run() {
 #[test]
 fn a_run_of_a_newer_version_says_to_update() {
     let place = run_in("newer-run");
-    let newer = |bytes: Vec<u8>| {
-        let text =
-            String::from_utf8(bytes).unwrap().replace("\"schema\": 1,", "\"schema\": 2,\n  \"novelty\": 7,");
-        Some(text.into_bytes())
+    let with = |schema: &str| {
+        let schema = format!("\"schema\": {schema}");
+        move |bytes: Vec<u8>| {
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(text.contains("\"schema\": 2,"));
+            Some(text.replace("\"schema\": 2,", &schema).into_bytes())
+        }
     };
+    let newer = with("3,\n  \"novelty\": 7,");
     says(&damaged(&place, "run.json", &newer), &["run.json", "newer versus", "update versus"]);
+    says(&damaged(&place, "run.json", &with("1,")), &["run.json", "older versus", "run the scenario again"]);
 }
 
 #[test]
-fn runs_of_different_scenarios_are_not_mixed() {
+fn runs_with_other_messages_have_no_winner() {
     let place = run_in("mixture");
     expect(0, &place, &["run", "smoke.toml", "--out", "more", "-q", "--set", "phases.even.rate=30"]);
-    says(&expect(1, &place, &["report", "out", "more", "--out", "both"]), &["not repeats of one scenario"]);
-    assert!(!place.join("both").exists());
+    let both = expect(4, &place, &["report", "out", "more", "--out", "both"]);
+    assert!(both.out.contains("failed check \"the runs were offered the same messages\""), "{}", both.out);
+    assert!(place.join("both/report.html").exists());
+}
+
+#[test]
+fn configurations_stand_side_by_side() {
+    let place = run_in("configurations");
+    expect(0, &place, &["run", "smoke.toml", "--out", "more", "-q", "--set", "stacks.lambda.memory=2GB"]);
+    says(&expect(1, &place, &["report", "out", "more"]), &["--out DIR", "several configurations"]);
+    let all = expect(0, &place, &["report", "out", "more", "--out", "all"]);
+    let summary: serde_json::Value =
+        serde_json::from_slice(&fs::read(place.join("all/summary.json")).unwrap()).unwrap();
+    // What both runs have alike stands there once.
+    assert_eq!(summary["stacks"], serde_json::json!(["ecs", "lambda 1", "lambda 2"]), "{}", all.out);
+    assert!(all.out.contains("Ledger of lambda 2: 359 planned = 359 completed"), "{}", all.out);
+    // Repeats of one of them do not mix with the other.
+    expect(0, &place, &["run", "smoke.toml", "--out", "again", "-q", "--seed", "2"]);
+    says(
+        &expect(1, &place, &["report", "out", "again", "more", "--out", "mix"]),
+        &["repeats of one scenario", "some are not"],
+    );
+}
+
+#[test]
+fn the_stacks_of_one_run_compare_in_every_format() {
+    let place = run_in("compare-one");
+    let text = expect(0, &place, &["compare", "out"]);
+    assert_eq!(text.out.trim(), expect(0, &place, &["report", "out"]).out.trim());
+    let markdown = expect(0, &place, &["compare", "out", "--format", "markdown"]);
+    assert!(markdown.out.contains("| --- |"), "{}", markdown.out);
+    let json = expect(0, &place, &["compare", "out", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    let stored: serde_json::Value =
+        serde_json::from_slice(&fs::read(place.join("out/summary.json")).unwrap()).unwrap();
+    assert_eq!(json, stored);
 }
 
 #[test]

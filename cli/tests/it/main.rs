@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should fail")]
 
+mod coverage;
 mod errors;
 mod lab;
 mod local_target;
+mod prices;
 mod run;
 mod tidy;

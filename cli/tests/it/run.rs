@@ -8,7 +8,15 @@ use std::fs;
 use std::path::Path;
 
 /// The files of a stack.
-const STACK_FILES: [&str; 5] = ["activities.csv", "latency.hlog", "messages.csv", "series.csv", "usage.json"];
+const STACK_FILES: [&str; 7] = [
+    "activities.csv",
+    "latency.hlog",
+    "messages.csv",
+    "sample.csv",
+    "series.csv",
+    "stages.csv",
+    "usage.json",
+];
 
 fn read(place: &Path) -> Run {
     model::run::read(place).unwrap()
@@ -69,7 +77,7 @@ fn the_bytes_of_a_run_are_pinned() {
 fn repeats_are_runs_of_their_own_under_one_report() {
     let place = folder("repeats");
     let done = expect(0, &place, &["run", "smoke.toml", "--out", "out", "--repeat", "3", "--seed", "5"]);
-    assert!(done.out.contains("means over 3 repeats"), "{}", done.out);
+    assert!(done.out.contains("Means over 3 repeats"), "{}", done.out);
     let out = place.join("out");
     for index in 1..=3 {
         let run = read(&out.join(format!("repeat-{index}")));

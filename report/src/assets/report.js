@@ -20,6 +20,7 @@
       ? Math.round(v).toLocaleString("en") : String(Number(v.toPrecision(3)));
   };
   const span = (ms) => {
+    if (ms < 0) return "−" + span(-ms);
     if (ms < 1e3) return number(ms) + " ms";
     if (ms < 120e3) return number(ms / 1e3) + " s";
     return ms < 7200e3 ? number(ms / 60e3) + " min" : number(ms / 3600e3) + " h";
@@ -31,6 +32,7 @@
   };
   const pad = (n) => String(n).padStart(2, "0");
   const position = (v, kind) => {
+    if (kind === "percent") return v + " %";
     if (kind === "nines") return v === 0 ? "min" : "p" + Number((100 - 100 * 10 ** -v).toFixed(Math.max(1, Math.ceil(v) - 1)));
     const s = Math.floor(v), hours = Math.floor(s / 3600);
     const minutes = Math.floor(s / 60) % 60;

@@ -23,6 +23,8 @@ pub(crate) enum Ink {
     Load,
     /// Vertical rule at something that happened.
     Event,
+    /// Where a difference is none.
+    Zero,
     /// A stack's line.
     Line(usize),
     /// A stack's secondary line.
@@ -41,6 +43,7 @@ impl Ink {
             Self::Band => (2, 0),
             Self::Load => (3, 0),
             Self::Event => (4, 0),
+            Self::Zero => (9, 0),
             Self::Line(stack) => (5, stack),
             Self::Thin(stack) => (6, stack),
             Self::Dashed(stack) => (7, stack),
@@ -60,6 +63,7 @@ impl Ink {
             6 => Self::Thin(stack),
             7 => Self::Dashed(stack),
             8 => Self::Area(stack),
+            9 => Self::Zero,
             _ => Self::Grid,
         }
     }
@@ -71,6 +75,7 @@ impl Ink {
             Self::Band => "band".into(),
             Self::Load => "load".into(),
             Self::Event => "event".into(),
+            Self::Zero => "zero".into(),
             Self::Line(stack) | Self::Area(stack) => stack_class(stack),
             Self::Thin(stack) => format!("{} thin", stack_class(stack)),
             Self::Dashed(stack) => format!("{} dash", stack_class(stack)),
@@ -83,7 +88,7 @@ impl Ink {
             Self::Grid => "#e3e7ec",
             Self::Band => "#f4f6f8",
             Self::Load => "#8a93a0",
-            Self::Event => "#5a6472",
+            Self::Event | Self::Zero => "#5a6472",
             Self::Line(stack) | Self::Thin(stack) | Self::Dashed(stack) | Self::Area(stack) => {
                 STACK_COLOURS[stack % MOST_STACKS]
             }
@@ -112,6 +117,7 @@ mod tests {
             Ink::Band,
             Ink::Load,
             Ink::Event,
+            Ink::Zero,
             Ink::Line(0),
             Ink::Thin(3),
             Ink::Dashed(5),

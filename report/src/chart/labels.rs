@@ -5,14 +5,16 @@
 //! `alt`, which the style sheet hides there; one that collides on a wide page as well is left out.
 
 use super::ink::stack_class;
-use super::scale::Scale;
+use super::scale::{Scale, Tick};
 use maud::{Markup, html};
 
-/// Plot width of a 400 px page, and the width above which `alt` labels are shown; CSS pixels.
-const NARROW: f64 = 224.0;
+/// Plot width of a 320 px page, and the width above which `alt` labels are shown; CSS pixels.
+const NARROW: f64 = 200.0;
 const WIDE: f64 = 640.0;
 /// Mean width of a character of 12 px type.
 const CHARACTER: f64 = 6.6;
+/// Room right of the plot, CSS pixels.
+const RIGHT: f64 = 12.0;
 /// Least share of the plot that a phase must take to be named.
 const LEAST_BAND: f64 = 0.02;
 /// Longest name at a line's end, in characters.
@@ -78,18 +80,25 @@ fn layout(count: usize, order: &[usize], extent: impl Fn(usize, f64) -> (f64, f6
 
 /// Tick labels below the plot.
 pub(crate) fn below(x: &Scale) -> Markup {
-    let anchor = |at: f64| match x.position(at) {
-        p if p < 0.02 => "start",
-        p if p > 0.98 => "end",
-        _ => "middle",
+    let length = |tick: &Tick| CHARACTER * tick.label.chars().count() as f64;
+    // A label that would stick out on a narrow page ends where the page does, however wide the page.
+    let anchor = |tick: &Tick| {
+        let at = x.position(tick.at);
+        let room = (1.0 - at) * NARROW + RIGHT;
+        match at {
+            at if at < 0.02 => ("start", None),
+            at if at > 0.98 => ("end", None),
+            _ if length(tick) / 2.0 > room => ("end", Some(room.round())),
+            _ => ("middle", None),
+        }
     };
     let extent = |i: usize, width: f64| {
         let tick = &x.ticks[i];
-        let reach = CHARACTER * tick.label.chars().count() as f64 + 8.0;
+        let reach = length(tick) + 8.0;
         let at = x.position(tick.at) * width;
-        match anchor(tick.at) {
-            "start" => (at, at + reach),
-            "end" => (at - reach, at),
+        match anchor(tick) {
+            ("start", _) => (at, at + reach),
+            ("end", shift) => (at + shift.unwrap_or(0.0) - reach, at + shift.unwrap_or(0.0)),
             _ => (at - reach / 2.0, at + reach / 2.0),
         }
     };
@@ -98,8 +107,9 @@ pub(crate) fn below(x: &Scale) -> Markup {
     html! {
         @for (tick, room) in x.ticks.iter().zip(&rooms) {
             @if *room != Room::Nowhere {
-                text class=[alternative(*room)] x=(percent(x.position(tick.at))) y="100%" dy="20"
-                    text-anchor=(anchor(tick.at)) { (tick.label) }
+                @let (side, shift) = anchor(tick);
+                text class=[alternative(*room)] x=(percent(x.position(tick.at))) y="100%" dx=[shift] dy="20"
+                    text-anchor=(side) { (tick.label) }
             }
         }
     }
@@ -138,11 +148,22 @@ fn by_rank(count: usize, extent: impl Fn(usize, f64) -> (f64, f64)) -> Vec<Room>
     layout(count, &order, extent)
 }
 
-/// Tick labels left of the plot.
+/// Tick labels left of the plot; of those that would touch on paper, 0 stays, then the outer ones.
 pub(crate) fn beside(y: &Scale) -> Markup {
+    const GAP: f64 = 0.095;
+    let inwards = |i: usize| i.min(y.ticks.len() - 1 - i);
+    let mut order: Vec<usize> = (0..y.ticks.len()).collect();
+    order.sort_by_key(|&i| (y.ticks[i].at.abs() > 0.0, inwards(i)));
+    let extent = |i: usize, _| {
+        let at = y.position(y.ticks[i].at);
+        (at - GAP / 2.0, at + GAP / 2.0)
+    };
+    let rooms = layout(y.ticks.len(), &order, extent);
     html! {
-        @for tick in &y.ticks {
-            text x="-8" y=(percent(1.0 - y.position(tick.at))) dy=".32em" text-anchor="end" { (tick.label) }
+        @for (tick, room) in y.ticks.iter().zip(&rooms) {
+            @if *room != Room::Nowhere {
+                text x="-8" y=(percent(1.0 - y.position(tick.at))) dy=".32em" text-anchor="end" { (tick.label) }
+            }
         }
     }
 }
@@ -165,7 +186,7 @@ pub(crate) fn above(x: &Scale, bands: &[Band]) -> Markup {
     html! {
         @for (band, room) in bands.iter().zip(&rooms) {
             @if *room != Room::Nowhere {
-                text class=[alternative(*room)] x=(percent(middle(band))) y="-12" text-anchor="middle" {
+                text class=[alternative(*room)] x=(percent(middle(band))) y="-8" text-anchor="middle" {
                     (band.name)
                 }
             }
@@ -217,6 +238,17 @@ mod tests {
         });
         let (here, wide) = (Room::Everywhere, Room::WideOnly);
         assert!(rooms == [wide, here, wide, here, wide, here]);
+    }
+
+    #[test]
+    fn labels_beside_the_plot_leave_room_for_one_another() {
+        let markup = beside(&Scale::log_ms(1.0, 900.0)).into_string();
+        assert_eq!(markup.matches("<text").count(), 7, "{markup}");
+        let ticks = [-1.0, 0.0, 1.0, 90.0, 100.0].map(|at| Tick { at, label: format!("{at}") });
+        let near = Scale { lo: -100.0, hi: 100.0, log: false, ticks: ticks.into() };
+        let markup = beside(&near).into_string();
+        assert!(markup.contains(">0<") && markup.contains(">100<"), "{markup}");
+        assert_eq!(markup.matches("<text").count(), 2, "{markup}");
     }
 
     #[test]

@@ -21,6 +21,12 @@ use plotters::prelude::{
 use plotters::style::{Color, ShapeStyle};
 use scale::Scale;
 
+/// Units of the canvas above and below the plot: a line along its edge is drawn whole, about a pixel on each side.
+const MARGIN: i32 = 8;
+
+/// More phases than this are not shaded: they would be a pattern of their own.
+const MOST_BANDS: usize = 24;
+
 type Plane = plotters::coord::cartesian::Cartesian2d<Scale, Scale>;
 
 /// A line's points; gaps are `None`.
@@ -63,9 +69,9 @@ impl Chart<'_> {
         let mut shapes = String::new();
         self.draw(&mut shapes).map_err(|error| anyhow!("drawing chart {}: {error}", self.id))?;
         Ok(html! {
-            svg.plot width="100%" height="260" overflow="visible" role="img"
+            svg.plot width="100%" height="260" overflow="visible" font-family="sans-serif" font-size="12" role="img"
                 aria-labelledby={ (self.id) "-h " (self.id) "-p" } {
-                svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" width="100%" height="100%"
+                svg viewBox={ "0 " (-MARGIN) " " (WIDTH) " " (HEIGHT as i32 + 2 * MARGIN) } preserveAspectRatio="none" width="100%" height="100%"
                     overflow="hidden" aria-hidden="true" { (PreEscaped(shapes)) }
                 (labels::beside(&self.y)) (labels::below(&self.x))
                 @if self.named_bands { (labels::above(&self.x, self.bands)) }
@@ -78,12 +84,16 @@ impl Chart<'_> {
         let area = Paths::new(shapes).into_drawing_area();
         let mut plane = ChartBuilder::on(&area).build_cartesian_2d(self.x.clone(), self.y.clone())?;
         let (bottom, top) = (self.y.lo, self.y.hi);
-        for band in self.bands.iter().skip(1).step_by(2) {
+        let bands = if self.bands.len() > MOST_BANDS { &[] } else { self.bands };
+        for band in bands.iter().skip(1).step_by(2) {
             let corners = [(band.from, bottom), (band.until.min(self.x.hi), top)];
             plane.draw_series([Rectangle::new(corners, Ink::Band.key().filled())])?;
         }
-        for tick in &self.y.ticks {
-            let line = [(self.x.lo, tick.at), (self.x.hi, tick.at)];
+        let across = self.y.ticks.iter().map(|tick| [(self.x.lo, tick.at), (self.x.hi, tick.at)]);
+        // Phases structure the horizontal axis where there are any.
+        let along = self.x.ticks.iter().filter(|_| bands.is_empty());
+        let along = along.map(|tick| [(tick.at, bottom), (tick.at, top)]);
+        for line in across.chain(along) {
             plane.draw_series([PathElement::new(line, stroke(Ink::Grid))])?;
         }
         for mark in &self.marks {
@@ -166,7 +176,7 @@ mod tests {
         let line = "<path class=\"l s1\" fill=\"none\" stroke=\"#0067a5\" stroke-width=\"2\" \
                     vector-effect=\"non-scaling-stroke\" d=\"M0 1200l2000-1200 2000 600\"/>";
         assert!(svg.contains(line), "{svg}");
-        assert!(svg.contains("<text x=\"25%\" y=\"-12\" text-anchor=\"middle\">steady</text>"), "{svg}");
+        assert!(svg.contains("<text x=\"25%\" y=\"-8\" text-anchor=\"middle\">steady</text>"), "{svg}");
         assert!(
             svg.contains("<text class=\"end s1\" x=\"100%\" dx=\"8\" y=\"50%\" dy=\".32em\">ecs</text>"),
             "{svg}"

@@ -11,6 +11,8 @@ pub(crate) enum Along {
     Time,
     /// Nines of a percentile.
     Nines,
+    /// Percent of the messages.
+    Percent,
 }
 
 /// One column of the readout.
@@ -40,7 +42,11 @@ pub(crate) struct Readout {
 impl Readout {
     /// JSON that is safe inside a `<script>` element.
     pub(crate) fn json(&self, x: &Scale) -> String {
-        let kind = if self.along == Along::Time { "time" } else { "nines" };
+        let kind = match self.along {
+            Along::Time => "time",
+            Along::Nines => "nines",
+            Along::Percent => "percent",
+        };
         let columns: Vec<Value> = self.readings.iter().map(column).collect();
         let value = json!({
             "kind": kind,

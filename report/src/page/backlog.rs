@@ -98,5 +98,5 @@ fn table(subject: &Subject) -> Table {
         }
         row
     });
-    Table { head, rows: rows.collect(), words: 1 }
+    Table::of_phases(head, rows.collect())
 }

@@ -16,7 +16,7 @@ use model::series::metric;
 use model::time::seconds;
 
 /// Most activities that are listed, for up to three stacks and for more (when other tables are large).
-const MOST_LISTED: (usize, usize) = (20, 12);
+const MOST_LISTED: (usize, usize) = (20, 4);
 /// Most rules drawn into one plot.
 const MOST_RULES: usize = 40;
 
@@ -107,7 +107,7 @@ fn plot(subject: &Subject, view: &StackView, timeline: &Timeline, lines: Vec<Lin
     let chart = Chart {
         id: "capacity",
         x: Scale::time(timeline.length(), 3),
-        y: Scale::linear(top, 3, format::number),
+        y: Scale::linear(top, if subject.is_small() { 3 } else { 2 }, format::number),
         bands: &subject.bands,
         named_bands: false,
         marks,

@@ -8,11 +8,14 @@ use crate::chart::labels::End;
 use crate::chart::readout::Reading;
 use crate::chart::scale::Scale;
 use crate::chart::{Chart, Mark};
-use crate::cost::{Cost, CostLine};
+use crate::cost::{self, Cost, CostLine};
 use crate::format::{self, ABSENT, NBSP, Unit};
+use crate::metrics::named;
+use crate::price_table::exact;
 use crate::prices::{natural_unit, price_list_date};
 use crate::text::cost_notes;
 use crate::timeline::Timeline;
+use crate::verdict::list;
 use crate::view::StackView;
 use anyhow::Result;
 use model::usage::{Item, Metered};
@@ -22,19 +25,11 @@ use model::usage::{Item, Metered};
 /// # Errors
 /// When the chart cannot be drawn.
 pub(crate) fn figure(subject: &Subject) -> Result<Figure> {
-    let manifest = &subject.judgement.first().manifest;
     let mut figure = Figure::without_data("cost", "Cost over time", "Cost", take(subject));
     figure.caption = "US dollars since the start of the run".into();
     figure.table = table(subject);
     figure.notes = cost_notes(subject.views()).into_iter().map(|note| format!("{note}.")).collect();
-    figure.notes.push(format!(
-        "List prices of {} for {}, first tier, no free tier. A month is 730 h of this load back to back: what \
-         messages cause is scaled by the length of the load ({}), what is held by time (alarms, event pollers, \
-         provisioned concurrency) by the length of the run.",
-        price_list_date(),
-        manifest.region,
-        format::span(manifest.load_end)
-    ));
+    figure.notes.extend(terms(subject));
     let Some(timeline) = subject.timeline else { return Ok(figure) };
     let curves: Vec<(usize, Curve)> = subject
         .views()
@@ -57,6 +52,56 @@ pub(crate) fn figure(subject: &Subject) -> Result<Figure> {
     Ok(figure)
 }
 
+/// By which rules the bill was made out.
+fn terms(subject: &Subject) -> Vec<String> {
+    let manifest = &subject.judgement.first().manifest;
+    let run = if subject.judgement.options.free_tier {
+        "Each stack has the account's free tier to itself; as that is meaningful per month only, this run and a \
+         million messages are charged what they are of the month."
+    } else {
+        "This run and a million messages are charged at the price of a month's first unit, without free tier."
+    };
+    let mut notes = vec![
+        format!("List prices of {} for {}. {run}", price_list_date(), manifest.region),
+        format!(
+            "A month is 730 h of this load back to back, with volume tiers: {}. What messages cause is scaled by the \
+             length of the load ({}), what is held by time (alarms, event pollers, provisioned concurrency) by that \
+             of the run.",
+            tiers_reached(subject),
+            format::span(manifest.load_end)
+        ),
+    ];
+    if subject.views().iter().any(|view| view.idle_share().is_some()) {
+        notes.push(
+            "Idle is the compute that was paid for and did not work on a message; failed attempts count as idle. A \
+             month without a message holds the least desired count of this run, alarms, pollers, provisioned \
+             concurrency and empty receives."
+                .into(),
+        );
+    }
+    notes
+}
+
+/// Whose month is large enough for a lower price.
+fn tiers_reached(subject: &Subject) -> String {
+    let mut reached = Vec::new();
+    for view in subject.views() {
+        for line in view
+            .cost
+            .iter()
+            .flat_map(|cost| &cost.lines)
+            .filter(|line| line.month.is_some_and(|month| month.tiered))
+        {
+            let name = format!("{} of {}", cost::name(line.item), view.name());
+            if !reached.contains(&name) {
+                reached.push(name);
+            }
+        }
+    }
+    let names: Vec<&str> = reached.iter().map(String::as_str).collect();
+    if names.is_empty() { "none is reached here".into() } else { format!("they lower {}", list(&names)) }
+}
+
 /// A stack's spending.
 struct Curve {
     /// Cumulative US dollars at the end of each bucket.
@@ -73,10 +118,11 @@ fn curve(view: &StackView, timeline: &Timeline) -> Option<Curve> {
     let mut spent = vec![0.0; live];
     let (mut metered, mut spread) = (Vec::new(), Vec::new());
     for line in &cost.lines {
-        let (Some(price), Some(usd)) = (line.price, line.usd) else { continue };
+        let Some(usd) = line.usd else { continue };
         let name = Metered::new(line.item, &line.variant, 0).series_name();
         if let Some(series) = view.usage_series(&name) {
-            let per_unit = price.usd_per_unit / natural_unit(line.item).1;
+            // What the line costs over what was metered: with the free tier that is less than the list price.
+            let per_unit = usd / (line.quantity * natural_unit(line.item).1);
             for (bucket, quantity) in spent.iter_mut().zip(timeline.sums(series, view.entry.end)) {
                 *bucket += quantity.unwrap_or(0.0) * per_unit;
             }
@@ -135,10 +181,12 @@ fn plot(subject: &Subject, timeline: &Timeline, curves: &[(usize, Curve)]) -> Re
 }
 
 fn take(subject: &Subject) -> String {
+    let idle = subject.across(Unit::Share, &first_run(subject, "idle-share"));
+    let idle = idle.map_or_else(String::new, |range| format!(" Idle share of compute: {range}."));
     if !subject.is_small()
         && let Some(range) = subject.across(Unit::Usd, &first_run(subject, "cost-run"))
     {
-        return format!("This run cost {range}.");
+        return format!("This run cost {range}.{idle}");
     }
     let parts: Vec<String> = subject
         .views()
@@ -154,7 +202,7 @@ fn take(subject: &Subject) -> String {
             }
         })
         .collect();
-    if parts.is_empty() { "The run has no stacks.".into() } else { format!("{}.", parts.join("; ")) }
+    if parts.is_empty() { "The run has no stacks.".into() } else { format!("{}.{idle}", parts.join("; ")) }
 }
 
 /// The dearest group of lines: its name and its share of the total.
@@ -205,15 +253,22 @@ fn table(subject: &Subject) -> Option<Table> {
             head.push((*name).into());
         }
     }
+    let (shown, small): (Vec<_>, Vec<_>) = items
+        .into_iter()
+        .partition(|item| with_quantities || costs.iter().flatten().any(|cost| matters(cost, *item)));
     let mut rows: Vec<Vec<String>> =
-        items.iter().map(|item| item_row(*item, &costs, with_quantities)).collect();
-    for (label, name) in [
-        ("This run", "cost-run"),
-        ("Per million messages", "cost-per-million"),
-        ("Per month at this load", "cost-per-month"),
-    ] {
-        let mut row = vec![label.into(), String::new()];
-        for value in format::row(Unit::Usd, &first_run(subject, name)) {
+        shown.iter().map(|item| item_row(*item, &costs, with_quantities)).collect();
+    if !small.is_empty() {
+        let rest = |cost: &&Cost| small.iter().map(|item| spent_on(cost, *item)).sum::<f64>();
+        let rest: Vec<_> = costs.iter().map(|cost| cost.as_ref().map(rest)).collect();
+        let mut row =
+            vec![format!("{} below 1{NBSP}%", format::counted(small.len() as u64, "item")), String::new()];
+        row.extend(format::row(Unit::Usd, &rest));
+        rows.push(row);
+    }
+    for (label, unit, values) in sums(subject) {
+        let mut row = vec![label, String::new()];
+        for value in format::row(unit, &values) {
             if with_quantities {
                 row.push(String::new());
             }
@@ -224,10 +279,50 @@ fn table(subject: &Subject) -> Option<Table> {
     Some(Table { head, rows, words: 2 })
 }
 
+/// Whether an item is worth a row among many stacks: it has no price, or at least a hundredth of a bill.
+fn matters(cost: &Cost, item: (Item, &str)) -> bool {
+    let unpriced =
+        cost.lines.iter().any(|line| (line.item, line.variant.as_str()) == item && line.usd.is_none());
+    unpriced || spent_on(cost, item) >= 0.01 * cost.total().unwrap_or(0.0)
+}
+
+fn spent_on(cost: &Cost, item: (Item, &str)) -> f64 {
+    cost.lines
+        .iter()
+        .filter(|line| (line.item, line.variant.as_str()) == item)
+        .filter_map(|line| line.usd)
+        .sum()
+}
+
+/// What stands below the items: the metrics of cost, and the month on the other terms.
+fn sums(subject: &Subject) -> Vec<(String, Unit, Vec<Option<f64>>)> {
+    let of = |name: &str| {
+        let metric = named(name);
+        (metric.label.to_owned(), metric.unit, first_run(subject, name))
+    };
+    let other = !subject.judgement.options.free_tier;
+    let month = subject.views().iter().map(|view| view.cost.as_ref().ok()?.per_month(other)).collect();
+    let label = if other { "The same with the free tier" } else { "The same without free tier" };
+    let mut sums = vec![
+        of("cost-run"),
+        of("cost-per-million"),
+        of("cost-per-month"),
+        (label.into(), Unit::Usd, month),
+        of("idle-cost-per-month"),
+        of("idle-share"),
+    ];
+    if !subject.is_small() {
+        // The scorecard has all but these.
+        sums.retain(|(name, ..)| ["This run", label].contains(&name.as_str()));
+    }
+    sums.retain(|(_, _, values)| values.iter().any(Option::is_some));
+    sums
+}
+
 /// A metric of the first run: what the itemised bill adds up to, also when there are repeats.
 fn first_run(subject: &Subject, name: &str) -> Vec<Option<f64>> {
-    let value = crate::metrics::named(name).value;
-    subject.views().iter().map(value).collect()
+    let metric = named(name);
+    subject.views().iter().map(|view| metric.value(view)).collect()
 }
 
 fn item_row(item: (Item, &str), costs: &[Option<&Cost>], with_quantities: bool) -> Vec<String> {
@@ -239,7 +334,7 @@ fn item_row(item: (Item, &str), costs: &[Option<&Cost>], with_quantities: bool) 
     let price = any.map_or_else(String::new, |l| match l.price {
         Some(p) => {
             let assumed = if p.assumed { ", assumed" } else { "" };
-            format!("${} per {}{assumed}", trimmed(p.usd_per_unit), p.unit)
+            format!("${} per {}{assumed}", exact(p.usd_per_unit), p.unit)
         }
         None => "no price known".into(),
     });
@@ -253,12 +348,4 @@ fn item_row(item: (Item, &str), costs: &[Option<&Cost>], with_quantities: bool) 
         row.push(line.as_ref().map_or_else(|| ABSENT.into(), usd));
     }
     row
-}
-
-/// A unit price with all of its digits, cents at least.
-fn trimmed(usd: f64) -> String {
-    let text = format!("{usd:.10}");
-    let digits = text.trim_end_matches('0');
-    let cents = text.find('.').map_or(text.len(), |point| point + 3);
-    text[..digits.len().max(cents)].into()
 }

@@ -22,6 +22,8 @@ pub(crate) struct Figure {
     pub(crate) legend: Vec<Key>,
     /// The plots; none if there is no data, which the take-away then says.
     pub(crate) plots: Vec<Plot>,
+    /// A picture that is not a plot.
+    pub(crate) body: Option<Markup>,
     /// The numbers behind.
     pub(crate) table: Option<Table>,
     /// What the reader must know, below the table.
@@ -43,6 +45,8 @@ pub(crate) struct Plot {
     svg: Markup,
     json: String,
     with_ends: bool,
+    /// Characters of the longest label beside the plot.
+    margin: usize,
 }
 
 /// A table: rows of cells, the first of each being its heading.
@@ -66,6 +70,7 @@ impl Plot {
             svg: chart.svg()?,
             json: readout.json(&chart.x),
             with_ends: !chart.ends.is_empty(),
+            margin: chart.y.ticks.iter().map(|tick| tick.label.chars().count()).max().unwrap_or(0),
         })
     }
 
@@ -74,7 +79,8 @@ impl Plot {
             self.heading.as_ref().map_or_else(|| title.to_owned(), |(name, _)| format!("{title}, {name}"));
         html! {
             @if let Some((name, class)) = &self.heading { h3 class=(class) { (name) } }
-            div.frame.ends[self.with_ends] tabindex="0" role="group"
+            // A figure, for browsers indent it also where the style sheet is blocked: labels need the room.
+            figure.frame.ends[self.with_ends] tabindex="0" role="group"
                 aria-label={ (subject) ". Arrow keys read values." } {
                 (self.svg)
                 script type="application/json" { (PreEscaped(&self.json)) }
@@ -84,6 +90,11 @@ impl Plot {
 }
 
 impl Figure {
+    /// Characters of the longest label beside any of the plots: charts share their left edge.
+    pub(crate) fn margin(&self) -> usize {
+        self.plots.iter().map(|plot| plot.margin).max().unwrap_or(0)
+    }
+
     /// A figure that only says why it is empty; what there is of data is filled in afterwards.
     pub(crate) fn without_data(
         id: &'static str,
@@ -99,6 +110,7 @@ impl Figure {
             caption: String::new(),
             legend: Vec::new(),
             plots: Vec::new(),
+            body: None,
             table: None,
             notes: Vec::new(),
         }
@@ -111,15 +123,16 @@ impl Figure {
             section.fig #(id) {
                 h2 #{ (id) "-h" } { (self.title) }
                 p.take #{ (id) "-p" } { (self.take) }
-                @if !self.plots.is_empty() {
+                @if !self.plots.is_empty() || self.body.is_some() {
                     figure {
                         div.bar {
                             span { (self.caption) }
                             ul.legend { @for key in &self.legend { li class=(key.class) { (key.name) } } }
                         }
-                        div.plots.many[self.plots.len() > 1] {
+                        @if let Some(body) = &self.body { (body) }
+                        @if !self.plots.is_empty() { div.plots.many[self.plots.len() > 1] {
                             @for plot in &self.plots { div { (plot.markup(self.title)) } }
-                        }
+                        } }
                     }
                 }
                 @if let Some(table) = &self.table {
@@ -131,7 +144,22 @@ impl Figure {
     }
 }
 
+/// Most cells of a table with a row per phase.
+const MOST_CELLS: usize = 60;
+
 impl Table {
+    /// A table with a row per phase: the first of them, if there are very many.
+    pub(crate) fn of_phases(head: Vec<String>, mut rows: Vec<Vec<String>>) -> Self {
+        let most = (MOST_CELLS / head.len().max(1)).max(6);
+        if rows.len() > most {
+            let mut last = vec![String::new(); head.len()];
+            last[0] = format!("and {} more", rows.len() - most + 1);
+            rows.truncate(most - 1);
+            rows.push(last);
+        }
+        Self { head, rows, words: 1 }
+    }
+
     fn alignment(&self, column: usize) -> Option<&'static str> {
         (column < self.words).then_some("tl")
     }

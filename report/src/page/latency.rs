@@ -216,7 +216,7 @@ fn table(subject: &Subject, p: f64, tail: &str) -> Table {
         row.extend(format::row(Unit::Milliseconds, &values));
         row
     });
-    Table { head, rows: rows.collect(), words: 1 }
+    Table::of_phases(head, rows.collect())
 }
 
 #[cfg(test)]

@@ -8,12 +8,15 @@
 mod backlog;
 mod capacity;
 mod cost;
+mod differences;
 mod figure;
 mod latency;
 mod overview;
+mod pairs;
 mod percentiles;
 mod provenance;
 mod scorecard;
+mod stages;
 mod throughput;
 
 use crate::chart::labels::Band;
@@ -128,10 +131,13 @@ impl<'a> Subject<'a> {
 
 fn figures(subject: &Subject) -> Result<Vec<Figure>> {
     Ok(vec![
+        differences::figure(subject),
+        pairs::figure(subject)?,
         throughput::figure(subject)?,
         backlog::figure(subject)?,
         latency::figure(subject)?,
         percentiles::figure(subject)?,
+        stages::figure(subject),
         capacity::figure(subject)?,
         cost::figure(subject)?,
     ])
@@ -140,6 +146,7 @@ fn figures(subject: &Subject) -> Result<Vec<Figure>> {
 fn document(subject: &Subject, figures: &[Figure]) -> Markup {
     let manifest = &subject.judgement.first().manifest;
     let simulated = if subject.judgement.is_simulated() { "Simulated: " } else { "" };
+    let margin = figures.iter().map(Figure::margin).max().unwrap_or(0);
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -147,7 +154,6 @@ fn document(subject: &Subject, figures: &[Figure]) -> Markup {
                 meta charset="utf-8";
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
                 title { (simulated) (manifest.title) " – versus" }
                 style { (PreEscaped(STYLE)) }
             }
@@ -155,14 +161,14 @@ fn document(subject: &Subject, figures: &[Figure]) -> Markup {
                 a.skip href="#main" { "Skip to results" }
                 (overview::header(subject))
                 nav aria-label="Sections" {
-                    ul {
-                        li { a href="#verdict" { "Verdict" } }
-                        li { a href="#scorecard" { "All metrics" } }
-                        @for figure in figures { li { a href={ "#" (figure.id) } { (figure.short) } } }
-                        li { a href="#provenance" { "Provenance" } }
+                    div {
+                        a href="#verdict" { "Verdict" }
+                        a href="#scorecard" { "All metrics" }
+                        @for figure in figures { a href={ "#" (figure.id) } { (figure.short) } }
+                        a href="#provenance" { "Provenance" }
                     }
                 }
-                main #main {
+                main #main style={ "--y:" (margin) } {
                     (overview::verdict(subject))
                     (scorecard::section(subject))
                     @for figure in figures { (figure.markup()) }

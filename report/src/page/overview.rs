@@ -2,9 +2,10 @@
 
 use super::Subject;
 use crate::chart::ink::stack_class;
-use crate::format::{self, counted};
+use crate::difference::{Difference, Word};
+use crate::format::{self, counted, percent, percents};
 use crate::judgement::Row;
-use crate::verdict::{MARGIN, Verdict};
+use crate::verdict::{Verdict, margin};
 use maud::{Markup, html};
 
 /// Kicker, verdict sentence, banner of a simulation, decision rule.
@@ -41,7 +42,7 @@ fn lead(subject: &Subject) -> String {
         said += &format!(", the first {} left out as warm-up", format::span(manifest.warmup));
     }
     said += &match judgement.runs.len() {
-        1 => ". One run: no interval around its figures.".into(),
+        1 => format!("; {}.", judgement.intervals),
         n => format!(". Figures are means over {n} repeats with 95 % intervals; charts show the first."),
     };
     said
@@ -80,10 +81,10 @@ fn card(subject: &Subject, name: &str, what: &str, row: &Row) -> Markup {
         article.kpi {
             h2 { (name) }
             p.why { (what) }
-            dl { @for (i, (value, text)) in values.iter().zip(&shown).enumerate() {
-                div class=(stack_class(i)) style={ "--w:" (format!("{:.1}", width(value))) "%" } {
-                    dt { (subject.names[i]) }
-                    dd { (text) }
+            ul { @for (i, (value, text)) in values.iter().zip(&shown).enumerate() {
+                li class=(stack_class(i)) style={ "--w:" (format!("{:.1}", width(value))) "%" } {
+                    span { (subject.names[i]) }
+                    (text)
                 }
             } }
             p.win { (outcome(subject, row)) }
@@ -91,28 +92,52 @@ fn card(subject: &Subject, name: &str, what: &str, row: &Row) -> Markup {
     }
 }
 
-/// How the stacks of a card compare, in words.
+/// How the stacks of a card compare, in words. Lower is better on all cards.
 fn outcome(subject: &Subject, row: &Row) -> String {
     if matches!(subject.judgement.verdict, Verdict::Withheld(_)) {
         return "not judged".into();
     }
     let names = &subject.names;
-    if let ([Some(a), Some(b)], [first, second]) = (row.values().as_slice(), names.as_slice()) {
-        let (lower, higher, name) = if a <= b { (*a, *b, first) } else { (*b, *a, second) };
-        return match format::difference(lower, higher) {
-            words if words == "equal" => "no difference".into(),
-            _ if lower == 0.0 => format!("{name}: none"),
-            words => format!("{name}: {words}"),
-        };
+    let Some(best) = row.best() else { return "no data".into() };
+    if names.len() == 2
+        && let Some(difference) = row.from_best[1 - best]
+    {
+        return between_two(row, names[best], 1 - best, &difference);
     }
-    let known: Vec<(usize, f64)> =
-        row.estimates.iter().enumerate().filter_map(|(i, e)| e.map(|e| (i, e.value))).collect();
-    let least = known.iter().map(|k| k.1).fold(f64::INFINITY, f64::min);
-    let leaders: Vec<usize> = known.iter().filter(|k| k.1 <= least * (1.0 + MARGIN)).map(|k| k.0).collect();
+    let is_worse = |stack: &usize| row.from_best[*stack].and_then(|d| d.word) == Some(Word::Worse);
+    let known: Vec<usize> = (0..names.len()).filter(|stack| row.estimates[*stack].is_some()).collect();
+    let leaders: Vec<usize> = known.into_iter().filter(|stack| !is_worse(stack)).collect();
     match leaders.as_slice() {
-        [] => "no data".into(),
         [one] => format!("lowest: {}", names[*one]),
         many => format!("lowest: {} of {} alike", many.len(), names.len()),
+    }
+}
+
+/// By how much the lower of two stacks is lower, e.g. `lambda: 95 % lower, CI 89 to 97 %`.
+fn between_two(row: &Row, best: &str, other: usize, difference: &Difference) -> String {
+    let Some(ratio) = difference.ratio else {
+        return if row.values()[other] == Some(0.0) {
+            "no difference".into()
+        } else {
+            format!("{best}: none")
+        };
+    };
+    // The ratio is that of the higher to the lower.
+    let lower = |ratio: f64| 1.0 - 1.0 / ratio;
+    let size = format!("{best}: {} lower", percent(lower(ratio.value)));
+    let interval = match ratio.interval() {
+        None => String::new(),
+        Some((low, high)) if low < 1.0 => {
+            let ends = [1.0 / low, 1.0 / high].map(|end| format::difference(end, 1.0));
+            format!(", CI {} to {}", ends[0], ends[1])
+        }
+        Some((low, high)) => format!(", CI {}", percents(lower(low), lower(high))),
+    };
+    match difference.word {
+        _ if ratio.value == 1.0 => "no difference".into(),
+        Some(Word::Level) => format!("level within {} ({size}{interval})", margin()),
+        Some(Word::Unclear) => format!("unclear ({size}{interval})"),
+        _ => size + &interval,
     }
 }
 

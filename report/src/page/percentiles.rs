@@ -110,7 +110,9 @@ fn table(subject: &Subject) -> Table {
         row.extend(format::row(Unit::Milliseconds, values));
         row
     };
-    let percentiles = ROWS.iter().map(|(p, name)| {
+    // With many stacks the chart has the others.
+    let shown = |p: &&(f64, &str)| subject.is_small() || [0.5, 0.9, 0.99, 0.999].contains(&p.0);
+    let percentiles = ROWS.iter().filter(shown).map(|(p, name)| {
         let values: Vec<_> = subject.views().iter().map(|v| v.percentile(Stage::Latency, *p)).collect();
         row(name, &values)
     });

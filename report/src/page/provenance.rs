@@ -18,12 +18,12 @@ pub(crate) fn section(subject: &Subject) -> Markup {
             dl.prov {
                 @for (name, value) in facts(subject) { div { dt { (name) } dd { (value) } } }
                 @for entry in &manifest.stacks {
-                    div { dt { (entry.name) } dd { (entry.configuration) br; (ledger(&entry.ledger)) } }
+                    div { dt { (entry.name) } dd { (entry.configuration) "\n" (ledger(&entry.ledger)) } }
                 }
             }
             @if !manifest.analysis.is_empty() {
                 h3 { "Why this scenario" }
-                p.analysis { (manifest.analysis) }
+                @for paragraph in manifest.analysis.split("\n\n") { p.analysis { (paragraph) } }
             }
             @if !manifest.scenario.is_empty() {
                 details { summary { "Scenario text" } pre tabindex="0" { (manifest.scenario) } }
@@ -59,7 +59,7 @@ fn facts(subject: &Subject) -> Vec<(&'static str, String)> {
         ("Plan", format!("{}, hash {}", format::counted(manifest.planned, "message"), manifest.plan_hash)),
         ("Started", manifest.started_utc.clone().unwrap_or_default()),
         ("Region", manifest.region.clone()),
-        ("Prices", format!("list of {}, first tier, no free tier", price_list_date())),
+        ("Prices", format!("list of {}, {}", price_list_date(), subject.judgement.options.tier())),
         ("Versions", format!("run written by versus {}, schema {}", manifest.tool_version, manifest.schema)),
         (
             "Windows",
@@ -87,16 +87,18 @@ fn beliefs(manifest: &Manifest, simulated: bool) -> Markup {
 }
 
 fn list(beliefs: &[Belief]) -> Markup {
+    let (own, known): (Vec<&Belief>, Vec<&Belief>) = beliefs.iter().partition(|b| b.value != b.default);
+    let told = |b: &&Belief| {
+        format!("{}: {}. {} {}: {}", b.key, setting(b.value), b.meaning, confidence(b.confidence), b.source)
+    };
     html! {
-        dl.beliefs {
-            @for b in beliefs {
-                dt class=[(b.value != b.default).then_some("changed")] {
-                    (b.key) ": " (setting(b.value))
-                    @if b.value != b.default { " (overridden; default " (setting(b.default)) ")" }
-                }
-                dd { (b.meaning) " " (confidence(b.confidence)) ": " (b.source) }
-            }
+        @if !own.is_empty() {
+            ul.beliefs { @for b in own {
+                li { (told(&b)) " (overridden; default " (setting(b.default)) ")" }
+            } }
         }
+        // One text, for there are many.
+        p.beliefs { (known.iter().map(told).collect::<Vec<_>>().join("\n")) }
     }
 }
 
@@ -131,8 +133,6 @@ fn limits(subject: &Subject) -> Vec<String> {
         limits.push("The run was cut short: figures cover what was recorded until then.".into());
     }
     limits.push("Histograms keep three significant digits: latencies are right to 0.1 %.".into());
-    limits.push(
-        "Bills are list prices without free tier, volume tiers, commitments, tax and data transfer.".into(),
-    );
+    limits.push("Bills are list prices without commitments, tax and data transfer.".into());
     limits
 }

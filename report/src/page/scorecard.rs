@@ -1,16 +1,20 @@
 //! All metrics of all stacks in one table.
 
 use super::Subject;
+use crate::difference::Word;
 use crate::format::ABSENT;
 use crate::judgement::Row;
-use crate::metrics::Better;
-use crate::text::{difference, estimates};
-use crate::verdict::{MARGIN, Verdict, margin};
+use crate::metrics::{Better, STAGES};
+use crate::text::{better, capital, difference, estimates};
+use crate::verdict::{Verdict, margin};
 use maud::{Markup, html};
 
 /// The scorecard.
 pub(crate) fn section(subject: &Subject) -> Markup {
-    let rows: Vec<&Row> = subject.judgement.rows.iter().filter(|row| row.has_data()).collect();
+    let (rows, zero): (Vec<&Row>, Vec<&Row>) =
+        subject.judgement.rows.iter().filter(|row| row.has_data()).partition(|row| has_room(subject, row));
+    let zero: Vec<&str> =
+        zero.iter().filter(|row| row.metric.group != STAGES).map(|row| row.metric.label).collect();
     let missing: Vec<&str> =
         subject.judgement.rows.iter().filter(|row| !row.has_data()).map(|row| row.metric.label).collect();
     html! {
@@ -20,17 +24,22 @@ pub(crate) fn section(subject: &Subject) -> Markup {
             div.scroll tabindex="0" role="region" aria-label="Table: all metrics" {
                 table.score.lines[subject.names.len() > 2] { (head(subject)) (body(subject, &rows)) }
             }
+            @if !zero.is_empty() { p.note { "0 at every stack: " (zero.join("; ")) "." } }
             @if !missing.is_empty() { p.note { "No data for: " (missing.join("; ")) "." } }
             p.note {
                 "Warm-up is left out of everything but the ledger and the bill. A percentile is shown only with at least "
                 "10 samples beyond it. ✓ marks the better value where the difference exceeds "
-                (margin()) "."
-                @if subject.judgement.runs.len() > 1 {
-                    " ± is half the 95 % interval of the mean, as a share of the mean."
-                }
+                (margin()) " and its interval, if it has one, leaves no doubt of the direction. "
+                (capital(&subject.judgement.intervals)) "."
             }
         }
     }
+}
+
+/// Many stacks have no room for what is 0 at all of them, and have the stages in a section of their own.
+fn has_room(subject: &Subject, row: &Row) -> bool {
+    let says = row.values().iter().flatten().any(|value| *value != 0.0);
+    subject.is_small() || (says && row.metric.group != STAGES)
 }
 
 /// Two stacks have columns for the difference and for the direction; more of them have no room for it.
@@ -62,7 +71,7 @@ fn body(subject: &Subject, rows: &[&Row]) -> Markup {
                 tr {
                     th scope="row" { (row.metric.label) }
                     (cells(subject, row))
-                    @if pair(subject) { td.tl { (better(row.metric.better)) } }
+                    @if pair(subject) { td.tl { (better(row, &subject.names)) } }
                 }
             }
         }
@@ -77,36 +86,26 @@ fn cells(subject: &Subject, row: &Row) -> Markup {
         @for (i, text) in shown.iter().enumerate() {
             td class=[best.contains(&i).then_some("best")] {
                 (text)
-                // More than two stacks: the difference is the cell's second line.
-                @if !pair && i > 0 && difference(row, i) != ABSENT { "\n" (difference(row, i)) }
+                // More than two stacks: the difference is the cell's second line, without the interval that the next
+                // section draws.
+                @if !pair && i > 0 && difference(row, i) != ABSENT { "\n" (without_interval(&difference(row, i))) }
             }
             @if pair && i > 0 { td { (difference(row, i)) } }
         }
     }
 }
 
-/// The stacks to mark: the best ones, if the others differ by more than the margin.
-fn best(subject: &Subject, row: &Row) -> Vec<usize> {
-    if matches!(subject.judgement.verdict, Verdict::Withheld(_)) || row.metric.better == Better::Neither {
-        return Vec::new();
-    }
-    let sign = if row.metric.better == Better::Higher { -1.0 } else { 1.0 };
-    let known: Vec<(usize, f64)> =
-        row.estimates.iter().enumerate().filter_map(|(i, e)| e.map(|e| (i, e.value))).collect();
-    let Some(best) = known.iter().map(|k| k.1).min_by(|a, b| (a * sign).total_cmp(&(b * sign))) else {
-        return Vec::new();
-    };
-    let level = |v: f64| (v - best).abs() <= MARGIN * best.abs().max(v.abs());
-    let leaders: Vec<usize> = known.iter().filter(|k| level(k.1)).map(|k| k.0).collect();
-    if leaders.len() == known.len() { Vec::new() } else { leaders }
+fn without_interval(difference: &str) -> &str {
+    difference.split(" (").next().unwrap_or(difference)
 }
 
-fn better(better: Better) -> &'static str {
-    match better {
-        Better::Lower => "lower",
-        Better::Higher => "higher",
-        Better::Neither => ABSENT,
-    }
+/// The stacks to mark: all that are not worse than the best, if some are.
+fn best(subject: &Subject, row: &Row) -> Vec<usize> {
+    let is_worse = |stack: usize| row.from_best[stack].and_then(|d| d.word) == Some(Word::Worse);
+    let known = (0..row.estimates.len()).filter(|stack| row.estimates[*stack].is_some());
+    let (worse, best): (Vec<usize>, Vec<usize>) = known.partition(|stack| is_worse(*stack));
+    let judged = !matches!(subject.judgement.verdict, Verdict::Withheld(_));
+    if judged && !worse.is_empty() { best } else { Vec::new() }
 }
 
 fn take(subject: &Subject, rows: &[&Row]) -> String {
@@ -124,6 +123,7 @@ fn take(subject: &Subject, rows: &[&Row]) -> String {
         .enumerate()
         .map(|(i, name)| format!("{name} in {}", judged.iter().filter(|best| best.contains(&i)).count()))
         .collect();
-    let even = judged.iter().filter(|best| best.is_empty()).count();
-    format!("Of {} metrics that judge, better: {}; no difference in {even}.", judged.len(), wins.join(", "))
+    let open = judged.iter().filter(|best| best.is_empty()).count();
+    let said = format!("Of {} metrics that judge, better: {}; no", judged.len(), wins.join(", "));
+    format!("{said} measurable difference in {open}.")
 }

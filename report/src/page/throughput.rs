@@ -145,5 +145,5 @@ fn table(subject: &Subject, offered: Option<&Series>) -> Table {
         row.extend(format::row(Unit::Rate, &values));
         row
     });
-    Table { head, rows: rows.collect(), words: 1 }
+    Table::of_phases(head, rows.collect())
 }

@@ -1,0 +1,164 @@
+//! The same message at two stacks: by how much the latencies differ.
+//!
+//! Goals: differences of messages, not of percentiles; intervals by the blocks of [`crate::bootstrap`], for what befell
+//! a message befell its neighbours, too.
+//! Non-goals: judging by them: the median of differences says nothing of the tail.
+
+use crate::bootstrap::{LANES, Lanes, Layout, RESAMPLES, widening};
+use crate::estimate::{Basis, Estimate};
+use crate::view::StackView;
+use model::time::Nanos;
+
+/// Differences in latency of one stack to the first, over the messages after warm-up that both completed.
+pub(crate) struct Pairs {
+    /// Milliseconds, ascending; not empty.
+    differences: Vec<f64>,
+    /// The share of the messages that the stack finished sooner than the first.
+    pub(crate) sooner: Estimate,
+    /// The median difference in milliseconds.
+    pub(crate) median: Estimate,
+    /// Whether these are not all messages.
+    pub(crate) is_sample: bool,
+}
+
+/// The difference of one message.
+#[derive(Clone, Copy)]
+struct Pair {
+    scheduled_at: Nanos,
+    ms: f64,
+}
+
+impl Pairs {
+    /// Every stack but the first, by its index, if it has a message in common with the first.
+    pub(crate) fn of(views: &[StackView]) -> Vec<(usize, Self)> {
+        let Some((reference, others)) = views.split_first() else { return Vec::new() };
+        let manifest = reference.manifest;
+        let layout = Layout::of(reference.stack.windows.width, manifest.warmup, manifest.load_end);
+        let resampled = layout.map(|layout| Resampled { layout, weights: layout.weights() });
+        let pairs = |view: &StackView| Self::between(reference, view, resampled.as_ref());
+        (1..).zip(others).filter_map(|(stack, view)| Some((stack, pairs(view)?))).collect()
+    }
+
+    fn between(reference: &StackView, view: &StackView, resampled: Option<&Resampled>) -> Option<Self> {
+        let warmup = reference.manifest.warmup;
+        let mut pairs: Vec<Pair> = view
+            .stack
+            .sample
+            .pairs(&reference.stack.sample)
+            .filter(|(one, _)| one.scheduled_at >= warmup)
+            .map(|(one, other)| Pair {
+                scheduled_at: one.scheduled_at,
+                ms: (one.latency as f64 - other.latency as f64) / 1e6,
+            })
+            .collect();
+        pairs.sort_by(|a, b| a.ms.total_cmp(&b.ms));
+        let count = pairs.len();
+        let sooner = pairs.partition_point(|pair| pair.ms < 0.0) as f64 / count as f64;
+        let median = pairs.get(count / 2)?.ms;
+        let sampled = |view: &StackView| (view.stack.sample.messages.len() as u64) < view.entry.ledger.done();
+        let (sooner, median) = match resampled {
+            Some(resampled) => (resampled.sooner(&pairs, sooner), resampled.median(&pairs, median)),
+            None => (Estimate::single(sooner), Estimate::single(median)),
+        };
+        Some(Self {
+            differences: pairs.into_iter().map(|pair| pair.ms).collect(),
+            sooner,
+            median,
+            is_sample: sampled(reference) || sampled(view),
+        })
+    }
+
+    /// How many messages are compared.
+    pub(crate) fn count(&self) -> usize {
+        self.differences.len()
+    }
+
+    /// The difference in milliseconds that so many percent of the messages do not exceed; 0 and 100 are the extremes.
+    pub(crate) fn at_percent(&self, percent: f64) -> f64 {
+        let last = self.differences.len() - 1;
+        self.differences[((percent / 100.0 * last as f64).round() as usize).min(last)]
+    }
+}
+
+/// The run, resampled by blocks of time.
+struct Resampled {
+    layout: Layout,
+    weights: Vec<Lanes>,
+}
+
+/// Most values that a resampled median can take; they are as many messages apart from each other.
+const VALUES: usize = 400;
+
+impl Resampled {
+    /// The interval around the share of messages that were finished sooner.
+    fn sooner(&self, pairs: &[Pair], share: f64) -> Estimate {
+        let all = self.counted(pairs);
+        let sooner = self.counted(&pairs[..pairs.partition_point(|pair| pair.ms < 0.0)]);
+        let draw = |weights: &[Lanes]| dot(&sooner, weights) / dot(&all, weights).max(1.0);
+        self.estimate(share, draw, 0.0, 1.0)
+    }
+
+    /// The interval around the median difference; `pairs` are in order of it.
+    fn median(&self, pairs: &[Pair], median: f64) -> Estimate {
+        let step = pairs.len().div_ceil(VALUES);
+        let values: Vec<f64> = pairs.chunks(step).map(|chunk| chunk[chunk.len() - 1].ms).collect();
+        // How many pairs each window has up to each of the values.
+        let mut sum = vec![[0.0_f32; LANES]; self.layout.lanes()];
+        let mut rows: Vec<Lanes> = Vec::with_capacity(values.len() * sum.len());
+        for chunk in pairs.chunks(step) {
+            self.count(chunk, &mut sum);
+            rows.extend_from_slice(&sum);
+        }
+        let lanes = self.layout.lanes();
+        let draw = |weights: &[Lanes]| {
+            let half = dot(&sum, weights) / 2.0;
+            let (mut from, mut to) = (0, values.len() - 1);
+            while from < to {
+                let middle = usize::midpoint(from, to);
+                let enough = dot(&rows[middle * lanes..][..lanes], weights) >= half;
+                if enough { to = middle } else { from = middle + 1 }
+            }
+            values[from]
+        };
+        self.estimate(median, draw, f64::NEG_INFINITY, f64::INFINITY)
+    }
+
+    fn counted(&self, pairs: &[Pair]) -> Vec<Lanes> {
+        let mut counts = vec![[0.0_f32; LANES]; self.layout.lanes()];
+        self.count(pairs, &mut counts);
+        counts
+    }
+
+    fn count(&self, pairs: &[Pair], counts: &mut [Lanes]) {
+        let Layout { from, width, windows, .. } = self.layout;
+        for pair in pairs.iter().filter(|pair| pair.scheduled_at >= from) {
+            let window = (((pair.scheduled_at - from) / width) as usize).min(windows - 1);
+            counts[window / LANES][window % LANES] += 1.0;
+        }
+    }
+
+    /// A value with the interval that the resamples' deviations from it give, within `least..=most`.
+    fn estimate(&self, value: f64, draw: impl Fn(&[Lanes]) -> f64, least: f64, most: f64) -> Estimate {
+        let mut deviations: Vec<f64> =
+            self.weights.chunks_exact(self.layout.lanes()).map(|weights| draw(weights) - value).collect();
+        let tail = RESAMPLES / 40;
+        let mut at = |rank: usize| *deviations.select_nth_unstable_by(rank, f64::total_cmp).1;
+        let (low, high) = (at(tail - 1), at(RESAMPLES - tail));
+        let widen = widening(self.layout.blocks);
+        Estimate {
+            value,
+            low: Some((value + low.min(0.0) * widen).max(least)),
+            high: Some((value + high.max(0.0) * widen).min(most)),
+            basis: Basis::Blocks,
+            n: self.layout.blocks,
+        }
+    }
+}
+
+fn dot(counts: &[Lanes], weights: &[Lanes]) -> f64 {
+    let mut sum = [0.0_f32; LANES];
+    for (counts, weights) in counts.iter().zip(weights) {
+        (0..LANES).for_each(|i| sum[i] += counts[i] * weights[i]);
+    }
+    f64::from(sum.iter().sum::<f32>())
+}
