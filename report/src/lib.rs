@@ -6,6 +6,7 @@
 
 pub mod bootstrap;
 mod chart;
+pub mod check;
 pub mod compare;
 pub mod cost;
 pub mod difference;

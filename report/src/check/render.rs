@@ -1,0 +1,1 @@
+//! A check, written down.
