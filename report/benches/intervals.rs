@@ -74,3 +74,14 @@ fn judgement(bencher: Bencher, which: usize) {
     let runs = [run(RUNS[which].0, RUNS[which].1, RUNS[which].2)];
     bencher.bench_local(|| judge(&runs, Options::default()).map(|_| ()).ok());
 }
+
+/// From a run in memory to its page: of the run directory that the variable `RUN` names, or of a made-up spike.
+#[divan::bench(sample_count = 10, sample_size = 1)]
+fn page(bencher: Bencher) {
+    let stored =
+        std::env::var("RUN").ok().map(|path| model::run::read(path.as_ref()).expect("a run directory"));
+    let runs = [stored.unwrap_or_else(|| fixture::spike(2, 42))];
+    bencher.bench_local(|| {
+        report::html(&judge(&runs, Options::default()).expect("there is a run")).map(|page| page.len()).ok()
+    });
+}

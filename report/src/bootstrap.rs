@@ -7,7 +7,7 @@
 //! Non-goals: what varies from run to run but not within one, such as the instant of the one alarm of a flash crowd.
 //! Repeats show that (see [`crate::difference`]).
 
-use crate::view::StackView;
+use crate::view::{StackView, for_each_stack};
 use model::random::Stream;
 use model::time::{Nanos, SECOND};
 use model::windows::{Stage, Windows, bin_of};
@@ -235,7 +235,7 @@ impl Bootstrap {
         let manifest = first.manifest;
         let layout = Layout::of(width, manifest.warmup, manifest.load_end).ok_or(TOO_SHORT)?;
         let weights = layout.weights();
-        let draws = views.iter().map(|view| draws(view, quantiles, &layout, &weights)).collect();
+        let draws = for_each_stack(views, |view| draws(view, quantiles, &layout, &weights));
         Ok(Self { layout, quantiles: quantiles.into(), draws })
     }
 

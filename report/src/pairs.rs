@@ -51,7 +51,7 @@ impl Pairs {
                 ms: (one.latency as f64 - other.latency as f64) / 1e6,
             })
             .collect();
-        pairs.sort_by(|a, b| a.ms.total_cmp(&b.ms));
+        pairs.sort_unstable_by(|a, b| a.ms.total_cmp(&b.ms));
         let count = pairs.len();
         let sooner = pairs.partition_point(|pair| pair.ms < 0.0) as f64 / count as f64;
         let median = pairs.get(count / 2)?.ms;

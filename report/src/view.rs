@@ -49,11 +49,15 @@ impl<'a> StackView<'a> {
             run: entry.end,
             free_tier: options.free_tier,
         };
-        run.manifest
-            .stacks
-            .iter()
-            .zip(&run.stacks)
-            .map(|(entry, stack)| Self {
+        let stacks: Vec<(&StackEntry, &StackRun)> = run.manifest.stacks.iter().zip(&run.stacks).collect();
+        let histograms = for_each_stack(&stacks, |(_, stack)| {
+            let merged = |stage| stack.windows.merged(stage, run.manifest.warmup, Nanos::MAX);
+            Stage::ALL.map(merged).into()
+        });
+        stacks
+            .into_iter()
+            .zip(histograms)
+            .map(|((entry, stack), histograms)| Self {
                 manifest: &run.manifest,
                 entry,
                 stack,
@@ -63,10 +67,7 @@ impl<'a> StackView<'a> {
                     .and_then(|prices| bill(stack, prices, terms(entry))),
                 options,
                 scenario: scenario.clone(),
-                histograms: Stage::ALL
-                    .iter()
-                    .map(|stage| stack.windows.merged(*stage, run.manifest.warmup, Nanos::MAX))
-                    .collect(),
+                histograms,
             })
             .collect()
     }
@@ -205,6 +206,18 @@ impl<'a> StackView<'a> {
     pub(crate) fn usage_series(&self, name: &str) -> Option<&'a Series> {
         self.stack.series.iter().find(|s| s.metric == name)
     }
+}
+
+/// The results of each stack, in their order; stacks are worked on at once, for a run has thousands of histograms.
+pub(crate) fn for_each_stack<S: Sync, T: Send>(stacks: &[S], work: impl Fn(&S) -> T + Sync) -> Vec<T> {
+    std::thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = stacks.iter().map(|stack| scope.spawn(move || work(stack))).collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, T>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        threads.into_iter().map(join).collect()
+    })
 }
 
 fn bill(stack: &StackRun, prices: &Prices, terms: Terms) -> Result<Cost, String> {
