@@ -39,23 +39,41 @@ impl MessageId {
     /// The id of a text as SQS gives it.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        let mut uuid = Some(0_u128);
-        let mut digits = 0;
-        for byte in text.bytes().filter(|&byte| byte != b'-') {
-            uuid = uuid
-                .zip(char::from(byte).to_digit(16))
-                .map(|(number, digit)| number << 4 | u128::from(digit));
-            digits += 1;
-        }
-        let uuid = uuid.filter(|_| digits == 32);
         // FNV-1a, 128 bits.
         let hash = || {
             text.bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
                 (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
             })
         };
-        Self(uuid.unwrap_or_else(hash))
+        Self(uuid(text).unwrap_or_else(hash))
     }
+}
+
+/// The number that 32 hexadecimal digits are, hyphens left out. The seeder reads one a message, so digits are looked up
+/// and collected in words of the machine.
+fn uuid(text: &str) -> Option<u128> {
+    const NONE: u8 = u8::MAX;
+    static DIGITS: [u8; 256] = {
+        let mut digits = [NONE; 256];
+        let mut digit = 0;
+        while digit < 16 {
+            digits[b"0123456789abcdef"[digit] as usize] = digit as u8;
+            digits[b"0123456789ABCDEF"[digit] as usize] = digit as u8;
+            digit += 1;
+        }
+        digits
+    };
+    let mut halves = [0_u64; 2];
+    let mut count = 0;
+    for byte in text.bytes().filter(|&byte| byte != b'-') {
+        let digit = DIGITS[usize::from(byte)];
+        if digit == NONE || count == 32 {
+            return None;
+        }
+        halves[count / 16] = halves[count / 16] << 4 | u64::from(digit);
+        count += 1;
+    }
+    (count == 32).then_some(u128::from(halves[0]) << 64 | u128::from(halves[1]))
 }
 
 impl fmt::Display for MessageId {
