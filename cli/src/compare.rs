@@ -2,8 +2,9 @@
 
 use crate::Ended;
 use crate::output::print;
-use crate::report::open;
+use crate::report::{open, places};
 use anyhow::{Context, Result};
+use model::run::Run;
 use report::compare::Comparison;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of `versus compare`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The run whose stacks are compared, or the run to compare another one with.
+    /// The run whose stacks are compared (or a folder of repeats), or the run to compare another one with.
     #[arg(value_name = "RUN")]
     first: PathBuf,
     /// Another run, to be compared with the first one stack by stack.
@@ -38,7 +39,7 @@ pub(crate) fn compare(args: &Args) -> Result<Ended> {
 
 /// The stacks of one run.
 fn stacks(place: &Path, format: Format) -> Result<Ended> {
-    let runs = [open(place)?];
+    let runs: Vec<Run> = places(place)?.iter().map(|place| open(place)).collect::<Result<_>>()?;
     let judgement = report::judge(&runs, report::Options::default())?;
     print(&match format {
         Format::Text => report::text(&judgement),

@@ -17,9 +17,9 @@ pub enum Part {
     SendDelay,
     /// Sent to received, earlier failed attempts included.
     Queue,
-    /// Received to started by a worker that was ready: batch window, hand-over, messages before it in its batch.
+    /// Received to started, but for the cold start: batch window, hand-over, messages before it in its batch.
     PollGap,
-    /// Received to started by a worker that had to start first.
+    /// What of received to started its worker needed to start.
     ColdStart,
     /// Started to finished.
     Work,
@@ -200,20 +200,21 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// Counts a completed message; `cold` if its worker had to start first.
+    /// Counts a completed message; `cold` is what of its start span its worker needed to start, 0 if that was ready.
     #[inline]
-    pub fn completed(&mut self, send_delay: Nanos, spans: &Spans, cold: bool) {
+    pub fn completed(&mut self, send_delay: Nanos, spans: &Spans, cold: Nanos) {
         let bin = &mut self.bins[bin_of(spans.latency / MICROSECOND)];
         bin.messages += 1;
-        bin.cold += u64::from(cold);
-        let start = [Part::PollGap, Part::ColdStart][usize::from(cold)];
+        bin.cold += u64::from(cold > 0);
+        let cold = cold.min(spans.start);
         let mut add = |part: Part, span: Nanos| {
             let sum = &mut bin.sums_us[part as usize];
             *sum = sum.saturating_add(span / MICROSECOND);
         };
         add(Part::SendDelay, send_delay);
         add(Part::Queue, spans.queue);
-        add(start, spans.start);
+        add(Part::PollGap, spans.start - cold);
+        add(Part::ColdStart, cold);
         add(Part::Work, spans.work);
         add(Part::Acknowledge, spans.acknowledge.unwrap_or(0));
     }
@@ -286,27 +287,27 @@ mod tests {
     fn the_slowest_hundredth_waited_for_something_else() {
         let mut recorder = Recorder::default();
         for _ in 0..990 {
-            recorder.completed(0, &spans(10, 0), false);
+            recorder.completed(0, &spans(10, 0), 0);
         }
         for _ in 0..10 {
-            recorder.completed(0, &spans(10, 900), true);
+            recorder.completed(0, &spans(10, 900), 700 * MILLISECOND);
         }
         let breakdown = recorder.finish();
         let all = breakdown.slowest(1.0).unwrap();
         assert_eq!((all.messages, all.cold), (1_000.0, 0.01));
-        assert_eq!(all.parts_ms, [0.0, 10.0, 0.0, 9.0, 100.0, 1.0]);
+        assert_eq!(all.parts_ms, [0.0, 10.0, 2.0, 7.0, 100.0, 1.0]);
         let slow = breakdown.slowest(0.01).unwrap();
         assert_eq!((slow.messages, slow.cold), (10.0, 1.0));
-        assert_eq!(slow.parts_ms, [0.0, 10.0, 0.0, 900.0, 100.0, 1.0]);
+        assert_eq!(slow.parts_ms, [0.0, 10.0, 200.0, 700.0, 100.0, 1.0]);
         // Half of the 20 slowest are of the fast band.
-        assert_eq!(breakdown.slowest(0.02).unwrap().parts_ms[Part::ColdStart as usize], 450.0);
+        assert_eq!(breakdown.slowest(0.02).unwrap().parts_ms[Part::ColdStart as usize], 350.0);
         assert_eq!(Breakdown::default().slowest(1.0), None);
     }
 
     #[test]
     fn the_file_round_trips() {
         let mut recorder = Recorder::default();
-        (0..1_000).for_each(|i| recorder.completed(i, &spans(i * i, i), i % 7 == 0));
+        (0..1_000).for_each(|i| recorder.completed(i, &spans(i * i, i), i % 7 * MILLISECOND));
         let breakdown = recorder.finish();
         let mut bytes = Vec::new();
         breakdown.write_csv(&mut bytes).unwrap();

@@ -113,7 +113,7 @@ impl FromIterator<(u64, u64)> for Counts {
 }
 
 #[inline]
-fn pack(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn pack(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -122,7 +122,7 @@ fn pack(out: &mut Vec<u8>, mut value: u64) {
 }
 
 #[inline]
-fn unpack(bytes: &mut &[u8]) -> Option<u64> {
+pub(crate) fn unpack(bytes: &mut &[u8]) -> Option<u64> {
     let (&first, rest) = bytes.split_first()?;
     *bytes = rest;
     // Most numbers are small.
@@ -462,7 +462,7 @@ pub fn bin_of(value: u64) -> usize {
 }
 
 /// The largest value of a bin: what HdrHistogram's iterators report.
-fn highest_of(index: usize) -> u64 {
+pub(crate) fn highest_of(index: usize) -> u64 {
     let octave = (index / HALF).saturating_sub(1);
     (((index - octave * HALF) as u64 + 1) << octave) - 1
 }

@@ -84,14 +84,26 @@ impl<'a> Comparison<'a> {
             if !manifest.complete {
                 objections.push(format!("{name} was cut short"));
             }
+            let failed = manifest.checks.iter().filter(|check| !check.passed);
+            objections.extend(
+                failed.map(|check| format!("{name} failed check \"{}\": {}", check.name, check.detail)),
+            );
         }
         objections
+    }
+
+    /// Which of the runs are simulations, if any: a simulation says that it is one.
+    fn simulated(&self) -> Option<String> {
+        let simulated = self.names.iter().zip(self.runs).filter(|(_, run)| run.manifest.target == "sim");
+        let names: Vec<&str> = simulated.map(|(name, _)| name.as_str()).collect();
+        (!names.is_empty())
+            .then(|| format!("SIMULATED (virtual time, no AWS involved): {}", names.join(", ")))
     }
 
     /// The table for a terminal.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut out = String::new();
+        let mut out = self.simulated().map(|line| line + "\n\n").unwrap_or_default();
         for stack in &self.stacks {
             let mut lines = vec![self.heading(&stack.name)];
             for row in &stack.rows {
@@ -110,7 +122,7 @@ impl<'a> Comparison<'a> {
     /// The table in Markdown.
     #[must_use]
     pub fn markdown(&self) -> String {
-        let mut out = String::new();
+        let mut out = self.simulated().map(|line| format!("> {line}\n\n")).unwrap_or_default();
         for stack in &self.stacks {
             let _ =
                 writeln!(out, "| {} |\n| --- | ---: | ---: | ---: |", self.heading(&stack.name).join(" | "));
@@ -140,7 +152,7 @@ impl<'a> Comparison<'a> {
         };
         let stacks: Vec<Value> =
             self.stacks.iter().map(|s| json!({ "name": s.name, "metrics": rows(s) })).collect();
-        json!({ "schema": 1, "runs": self.names, "objections": self.objections(), "stacks": stacks })
+        json!({ "schema": 1, "runs": self.names, "simulated": self.simulated(), "objections": self.objections(), "stacks": stacks })
     }
 
     fn heading(&self, stack: &str) -> Vec<String> {

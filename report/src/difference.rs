@@ -46,6 +46,12 @@ impl Difference {
         Self { ratio, word }
     }
 
+    /// The word over repeats of which some have no ratio, from the values of each: `(of one stack, of the other)`.
+    pub(crate) fn word_over_runs(better: Better, pairs: &[(f64, f64)]) -> Option<Word> {
+        let differences: Vec<f64> = pairs.iter().map(|(value, other)| value - other).collect();
+        word_of_differences(better, &differences)
+    }
+
     /// Over repeats, from the values of each: `(of one stack, of the other)`. Both had the same messages in one repeat,
     /// so the ratios of the repeats are what varies, and their logarithms are averaged.
     pub(crate) fn ratio_over_runs(pairs: &[(f64, f64)]) -> Option<Estimate> {
@@ -57,6 +63,16 @@ impl Difference {
         let (low, high) = (mean.low.map(libm::exp), mean.high.map(libm::exp));
         Some(Estimate { value: libm::exp(mean.value), low, high, ..mean })
     }
+}
+
+/// Over repeats without ratios; see [`Difference::word_over_runs`].
+fn word_of_differences(better: Better, differences: &[f64]) -> Option<Word> {
+    if differences.iter().all(|difference| *difference == 0.0) {
+        return Some(Word::Level);
+    }
+    let (low, high) = Estimate::over_runs(differences)?.interval()?;
+    let certain = low > 0.0 || high < 0.0;
+    Some(if certain { direction(better, high < 0.0) } else { Word::Unclear })
 }
 
 fn word(better: Better, ratio: &Estimate) -> Word {

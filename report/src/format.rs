@@ -75,12 +75,68 @@ pub(crate) fn row(unit: Unit, values: &[Option<f64>]) -> Vec<String> {
 }
 
 fn spans(in_ms: &[Option<f64>], largest: f64) -> Vec<String> {
-    let least = in_ms.iter().flatten().filter(|v| **v > 0.0).fold(largest, |least, v| least.min(*v));
-    let (size, name) = span_unit(least, largest);
-    let most = decimals(largest / size) + 1;
-    let show =
-        |v: f64| if v == 0.0 { "0".into() } else { format!("{}{NBSP}{name}", with_digits(v / size, most)) };
+    let show = |v: f64| scale(in_ms, largest, v).show(v);
     in_ms.iter().map(|v| v.map_or_else(|| ABSENT.into(), show)).collect()
+}
+
+/// The ends of the intervals of a row, each in the unit of its value: `0.47 to 0.84 s`.
+pub(crate) fn row_of_ends(
+    unit: Unit,
+    values: &[Option<f64>],
+    ends: &[Option<(f64, f64)>],
+) -> Vec<Option<String>> {
+    let factor = if unit == Unit::Seconds { 1e3 } else { 1.0 };
+    let in_ms: Vec<_> = values.iter().map(|v| v.map(|v| v * factor)).collect();
+    let largest = in_ms.iter().flatten().fold(0.0_f64, |most, v| most.max(v.abs()));
+    let shown = |(value, (low, high)): (f64, (f64, f64))| match unit {
+        Unit::Milliseconds | Unit::Seconds => {
+            let scale = scale(&in_ms, largest, value);
+            format!("{} to {}{NBSP}{}", scale.digits(low * factor), scale.digits(high * factor), scale.name)
+        }
+        _ => row(unit, &[Some(low), Some(high)]).join(" to "),
+    };
+    in_ms.iter().zip(ends).map(|(value, ends)| value.zip(*ends).map(shown)).collect()
+}
+
+/// How spans are shown: the length of the unit in milliseconds, its name, and the most decimals.
+struct SpanScale {
+    size: f64,
+    name: &'static str,
+    most: usize,
+}
+
+impl SpanScale {
+    fn show(&self, ms: f64) -> String {
+        if ms == 0.0 {
+            "0".into()
+        } else {
+            format!("{}{NBSP}{}", with_digits(ms / self.size, self.most), self.name)
+        }
+    }
+
+    /// Without the unit; beside larger values what is next to nothing needs no more digits than they have.
+    fn digits(&self, ms: f64) -> String {
+        let (v, least) = (ms / self.size, 10_f64.powi(-(self.most as i32)));
+        match v {
+            0.0 => "0".into(),
+            v if v.abs() < least => format!("<{}", number(least)),
+            v => with_digits(v, self.most),
+        }
+    }
+}
+
+/// What suits a value of a row. Beside hours, what is less than one is among its own: 0.08 h would be read by nobody.
+fn scale(in_ms: &[Option<f64>], largest: f64, v: f64) -> SpanScale {
+    const HOUR: f64 = 3_600e3;
+    if largest >= 2.0 * HOUR && v < HOUR {
+        let short: Vec<_> = in_ms.iter().copied().filter(|v| v.is_some_and(|v| v < HOUR)).collect();
+        let largest = short.iter().flatten().fold(0.0_f64, |most, v| most.max(v.abs()));
+        return scale(&short, largest, v);
+    }
+    let shares = |v: &f64| *v > 0.0 && (largest < 2.0 * HOUR || *v >= HOUR);
+    let least = in_ms.iter().flatten().copied().filter(shares).fold(largest, f64::min);
+    let (size, name) = span_unit(least, largest);
+    SpanScale { size, name, most: decimals(largest / size) + 1 }
 }
 
 /// The unit for spans between `least` and `largest` milliseconds: its length in milliseconds, and its name.
@@ -178,16 +234,17 @@ pub(crate) fn difference(v: f64, reference: f64) -> String {
 pub(crate) fn change(ratio: f64, interval: Option<(f64, f64)>) -> String {
     let words = difference(ratio, 1.0);
     let Some((low, high)) = interval.filter(|(low, high)| low < high) else { return words };
-    let ends = if is_multiple(ratio) {
-        format!("{} to {}×", number(low), number(high))
+    let (from, to, ends) = if is_multiple(ratio) {
+        (number(low), number(high), format!("{} to {}×", number(low), number(high)))
     } else if low < 1.0 && high > 1.0 {
-        format!("{} to {}", difference(low, 1.0), difference(high, 1.0))
-    } else if ratio < 1.0 {
-        percents(1.0 - high, 1.0 - low)
+        let (from, to) = (difference(low, 1.0), difference(high, 1.0));
+        (from.clone(), to.clone(), format!("{from} to {to}"))
     } else {
-        percents(low - 1.0, high - 1.0)
+        let (from, to) = if ratio < 1.0 { (1.0 - high, 1.0 - low) } else { (low - 1.0, high - 1.0) };
+        (percent(from), percent(to), percents(from, to))
     };
-    format!("{words} ({ends})")
+    // Ends that print alike tell no more than the words do.
+    if from == to { words } else { format!("{words} ({ends})") }
 }
 
 /// `22 to 31 %`.
@@ -283,7 +340,28 @@ mod tests {
         assert_eq!(show(&[600_000.0, 4_000.0]), "600 s | 4.0 s", "a smaller unit that reads well for both");
         assert_eq!(show(&[229_000.0, 12.0]), "229 s | 0.012 s");
         assert_eq!(show(&[0.0, 240_000.0]), "0 | 4.00 min");
+        assert_eq!(
+            show(&[12_600_000.0, 282_000.0]),
+            "3.50 h | 4.70 min",
+            "hours leave no room for less than one"
+        );
         assert_eq!(row(Unit::Count, &[None, Some(3.0)]), ["–", "3"]);
+    }
+
+    #[test]
+    fn ends_have_the_unit_of_their_value() {
+        let values = [Some(101_000.0), Some(1_100.0), None];
+        let ends = row_of_ends(
+            Unit::Milliseconds,
+            &values,
+            &[Some((9.0e4, 1.1e5)), Some((0.000_018, 1_733.0)), None],
+        );
+        let shown: Vec<_> = ends.iter().map(|e| e.as_deref().map_or_else(String::new, plain)).collect();
+        assert_eq!(shown, ["90.0 to 110 s", "<0.1 to 1.7 s", ""]);
+        let one = row_of_ends(Unit::Seconds, &[Some(8_940.0)], &[Some((5_160.0, 9_060.0))]);
+        assert_eq!(plain(one[0].as_ref().unwrap()), "1.43 to 2.52 h");
+        let usd = row_of_ends(Unit::Usd, &[Some(2.0)], &[Some((1.0, 3.0))]);
+        assert_eq!(usd[0].as_deref(), Some("$1.00 to $3.00"));
     }
 
     #[test]
@@ -325,6 +403,8 @@ mod tests {
             (1.5, Some((1.2, 2.3)), "50 % higher (20 to 130 %)"),
             (13.0, Some((11.0, 15.2)), "13× as high (11 to 15.2×)"),
             (2.5, Some((0.8, 7.0)), "2.5× as high (0.8 to 7×)"),
+            (2.7, Some((2.699, 2.701)), "2.7× as high"),
+            (0.02, Some((0.0199, 0.0201)), "98 % lower"),
         ];
         for (ratio, interval, text) in cases {
             assert_eq!(plain(&change(ratio, interval)), text);

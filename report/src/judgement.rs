@@ -4,7 +4,7 @@
 //! intervals from its own blocks of time, where a number has any.
 
 use crate::bootstrap::Bootstrap;
-use crate::difference::Difference;
+use crate::difference::{Difference, Word};
 use crate::estimate::Estimate;
 use crate::format;
 use crate::metrics::{Better, METRICS, Metric, Source, named, percentiles};
@@ -88,7 +88,9 @@ pub fn judge(runs: &[Run], options: Options) -> Result<Judgement<'_>> {
 /// What a reader must know about intervals.
 fn intervals(bootstrap: Option<&Result<Bootstrap, &'static str>>, runs: usize) -> String {
     match bootstrap {
-        None => format!("means over {runs} repeats; ±, or a range, is the 95 % interval"),
+        None => format!(
+            "means over {runs} repeats; ±, or a range, is the 95 % interval; differences are means of the repeats' ratios"
+        ),
         Some(Ok(bootstrap)) => format!(
             "±, or a range, is the 95 % interval of percentiles, from {} blocks of {}; the other figures need repeats for one",
             bootstrap.blocks(),
@@ -166,7 +168,8 @@ impl Evidence<'_, '_> {
             ));
         }
         let values: Vec<f64> = self.all.iter().filter_map(|views| self.value(metric, views, stack)).collect();
-        Estimate::over_runs(&values)
+        // No metric is below 0, and few repeats have wide intervals.
+        Estimate::over_runs(&values).map(|e| Estimate { low: e.low.map(|low| low.max(0.0)), ..e })
     }
 
     fn difference(
@@ -186,7 +189,19 @@ impl Evidence<'_, '_> {
                 .map(|spread| Estimate::over_blocks(value / reference, spread, bootstrap.blocks())),
             _ => Difference::ratio_over_runs(&self.pairs(metric, stack, other)),
         };
-        let difference = Difference::of(metric.better, value, reference, ratio);
+        let mut difference = Difference::of(metric.better, value, reference, ratio);
+        if let (None, Some(bootstrap), Source::Percentile(stage, p)) = (ratio, &self.bootstrap, metric.source)
+            && value.min(reference) > 0.0
+            && bootstrap.leaves_open(stack, other, stage, p)
+        {
+            // The difference is that of one event, or less than that.
+            difference.word = difference.word.map(|_| Word::Unclear);
+        }
+        if ratio.is_none() && self.all.len() > 1 && difference.word.is_some() {
+            // Some repeat has a 0, and so no ratio: what the values differ by must tell.
+            difference.ratio = None;
+            difference.word = Difference::word_over_runs(metric.better, &self.pairs(metric, stack, other));
+        }
         Some(if self.valid { difference } else { Difference { word: None, ..difference } })
     }
 
@@ -219,7 +234,16 @@ fn best(better: Better, estimates: &[Option<Estimate>]) -> Option<usize> {
     best.map(|known| known.0)
 }
 
-fn objections(runs: &[Run]) -> Vec<String> {
+/// Whether one run is another once more: a simulation of the same seed, or a measured run of the same instant.
+fn is_same(run: &Run, other: &Run) -> bool {
+    let cause = |run: &Run| {
+        let manifest = &run.manifest;
+        (manifest.target.clone(), manifest.scenario_hash.clone(), manifest.seed, manifest.started_utc.clone())
+    };
+    cause(run) == cause(other)
+}
+
+pub(crate) fn objections(runs: &[Run]) -> Vec<String> {
     let mut found = Vec::new();
     for (index, run) in runs.iter().enumerate() {
         let which = if runs.len() == 1 { String::new() } else { format!("run {}: ", index + 1) };
@@ -233,6 +257,11 @@ fn objections(runs: &[Run]) -> Vec<String> {
         for entry in manifest.stacks.iter().filter(|entry| !entry.ledger.balances()) {
             let (total, planned) = (entry.ledger.total(), entry.ledger.planned);
             found.push(format!("{which}the ledger of {} has {total} messages of {planned}", entry.name));
+        }
+    }
+    for (index, run) in runs.iter().enumerate() {
+        if let Some(same) = runs[..index].iter().position(|other| is_same(run, other)) {
+            found.push(format!("runs {} and {} are one and the same, not repeats", same + 1, index + 1));
         }
     }
     if let Some((first, others)) = runs.split_first() {

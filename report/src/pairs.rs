@@ -4,9 +4,9 @@
 //! a message befell its neighbours, too.
 //! Non-goals: judging by them: the median of differences says nothing of the tail.
 
-use crate::bootstrap::{LANES, Lanes, Layout, RESAMPLES, widening};
+use crate::bootstrap::{LANES, Lanes, Layout, tails, widening};
 use crate::estimate::{Basis, Estimate};
-use crate::view::StackView;
+use crate::view::{SAMPLES_BEYOND, StackView};
 use model::time::Nanos;
 
 /// Differences in latency of one stack to the first, over the messages after warm-up that both completed.
@@ -15,6 +15,8 @@ pub(crate) struct Pairs {
     differences: Vec<f64>,
     /// The share of the messages that the stack finished sooner than the first.
     pub(crate) sooner: Estimate,
+    /// The share of the messages that both finished equally soon.
+    pub(crate) equal: f64,
     /// The median difference in milliseconds.
     pub(crate) median: Estimate,
     /// Whether these are not all messages.
@@ -53,7 +55,10 @@ impl Pairs {
             .collect();
         pairs.sort_unstable_by(|a, b| a.ms.total_cmp(&b.ms));
         let count = pairs.len();
-        let sooner = pairs.partition_point(|pair| pair.ms < 0.0) as f64 / count as f64;
+        let (sooner, not_later) =
+            (pairs.partition_point(|pair| pair.ms < 0.0), pairs.partition_point(|pair| pair.ms <= 0.0));
+        let equal = (not_later - sooner) as f64 / count as f64;
+        let sooner = sooner as f64 / count as f64;
         let median = pairs.get(count / 2)?.ms;
         let sampled = |view: &StackView| (view.stack.sample.messages.len() as u64) < view.entry.ledger.done();
         let (sooner, median) = match resampled {
@@ -63,9 +68,15 @@ impl Pairs {
         Some(Self {
             differences: pairs.into_iter().map(|pair| pair.ms).collect(),
             sooner,
+            equal,
             median,
             is_sample: sampled(reference) || sampled(view),
         })
+    }
+
+    /// The share of the messages that the stack finished later than the first.
+    pub(crate) fn later(&self) -> f64 {
+        (1.0 - self.sooner.value - self.equal).max(0.0)
     }
 
     /// How many messages are compared.
@@ -94,8 +105,11 @@ impl Resampled {
     fn sooner(&self, pairs: &[Pair], share: f64) -> Estimate {
         let all = self.counted(pairs);
         let sooner = self.counted(&pairs[..pairs.partition_point(|pair| pair.ms < 0.0)]);
-        let draw = |weights: &[Lanes]| dot(&sooner, weights) / dot(&all, weights).max(1.0);
-        self.estimate(share, draw, 0.0, 1.0)
+        let draw = |weights: &[Lanes]| {
+            let pairs = enough(dot(&all, weights))?;
+            Some(dot(&sooner, weights) / pairs)
+        };
+        self.estimate(share, &all, draw, (0.0, 1.0))
     }
 
     /// The interval around the median difference; `pairs` are in order of it.
@@ -111,16 +125,17 @@ impl Resampled {
         }
         let lanes = self.layout.lanes();
         let draw = |weights: &[Lanes]| {
-            let half = dot(&sum, weights) / 2.0;
+            let half = enough(dot(&sum, weights))? / 2.0;
             let (mut from, mut to) = (0, values.len() - 1);
             while from < to {
                 let middle = usize::midpoint(from, to);
                 let enough = dot(&rows[middle * lanes..][..lanes], weights) >= half;
                 if enough { to = middle } else { from = middle + 1 }
             }
-            values[from]
+            Some(values[from])
         };
-        self.estimate(median, draw, f64::NEG_INFINITY, f64::INFINITY)
+        let (least, most) = (pairs[0].ms, pairs[pairs.len() - 1].ms);
+        self.estimate(median, &sum, draw, (least, most))
     }
 
     fn counted(&self, pairs: &[Pair]) -> Vec<Lanes> {
@@ -137,13 +152,24 @@ impl Resampled {
         }
     }
 
-    /// A value with the interval that the resamples' deviations from it give, within `least..=most`.
-    fn estimate(&self, value: f64, draw: impl Fn(&[Lanes]) -> f64, least: f64, most: f64) -> Estimate {
-        let mut deviations: Vec<f64> =
-            self.weights.chunks_exact(self.layout.lanes()).map(|weights| draw(weights) - value).collect();
-        let tail = RESAMPLES / 40;
-        let mut at = |rank: usize| *deviations.select_nth_unstable_by(rank, f64::total_cmp).1;
-        let (low, high) = (at(tail - 1), at(RESAMPLES - tail));
+    /// A value with the interval that the resamples' deviations from it give, within what there can be. `pairs` are
+    /// counted by window: like a percentile's samples they must be from several events, and in nearly every resample.
+    fn estimate(
+        &self,
+        value: f64,
+        pairs: &[Lanes],
+        draw: impl Fn(&[Lanes]) -> Option<f64>,
+        (least, most): (f64, f64),
+    ) -> Estimate {
+        let counts = pairs.iter().flatten().map(|count| f64::from(*count));
+        if !self.layout.are_from_several_events(counts) {
+            return Estimate::single(value);
+        }
+        let resamples = self.weights.chunks_exact(self.layout.lanes());
+        let mut deviations: Vec<f64> = resamples.filter_map(draw).map(|drawn| drawn - value).collect();
+        let Some((low, high)) = tails(&mut deviations, f64::total_cmp) else {
+            return Estimate::single(value);
+        };
         let widen = widening(self.layout.blocks);
         Estimate {
             value,
@@ -153,6 +179,11 @@ impl Resampled {
             n: self.layout.blocks,
         }
     }
+}
+
+/// The pairs of a resample, if they are enough to tell.
+fn enough(pairs: f64) -> Option<f64> {
+    (pairs >= SAMPLES_BEYOND as f64).then_some(pairs)
 }
 
 fn dot(counts: &[Lanes], weights: &[Lanes]) -> f64 {

@@ -2,7 +2,8 @@
 //!
 //! Goals: five forms (one wins, several lead, a split that names its axes, no measurable difference, no verdict);
 //! no winner for a run that is not valid. A difference is measurable if the stack is [`Word::Worse`] than the best:
-//! beyond [`MARGIN`] and, where there is an interval, beyond doubt.
+//! beyond [`MARGIN`] and, where there is an interval, beyond doubt. Who completes fewer messages is behind, whatever
+//! else it is good at: the rest of its figures are of other messages.
 //! Non-goals: intervals (see [`crate::difference`]).
 
 use crate::difference::Word;
@@ -37,6 +38,8 @@ pub(crate) enum Verdict {
     Split {
         /// Axes with a measurable difference.
         axes: Vec<Axis>,
+        /// Names of the axes whose differences are neither measurable nor small.
+        unclear: Vec<&'static str>,
     },
     /// No axis has a measurable difference.
     Even {
@@ -91,15 +94,11 @@ impl Verdict {
             Self::Lead { leaders, axes, unclear } => {
                 let leads: Vec<&str> = axes.iter().map(|a| a.lead.as_str()).collect();
                 let verb = if leaders.len() == 1 { "leads" } else { "lead alike" };
-                let open = match unclear.as_slice() {
-                    [] => String::new(),
-                    unclear => format!("; {} unclear", list(unclear)),
-                };
                 let mut pieces = stacks(leaders, names);
-                pieces.push(plain(format!(" {verb}: {}{}{open}.", list(&leads), against(names))));
+                pieces.push(plain(format!(" {verb}: {}{}{}.", list(&leads), against(names), open(unclear))));
                 pieces
             }
-            Self::Split { axes } => split(axes, names),
+            Self::Split { axes, unclear } => split(axes, unclear, names),
         }
     }
 
@@ -110,7 +109,12 @@ impl Verdict {
 
     /// When to take which, for a split; else nothing.
     pub(crate) fn rule(&self, names: &[&str]) -> Option<String> {
-        let Self::Split { axes } = self else { return None };
+        if let Self::Lead { axes, .. } = self
+            && axes.iter().any(|axis| axis.name == COMPLETION)
+        {
+            return Some("Nothing else is compared: the stacks did not complete the same messages.".into());
+        }
+        let Self::Split { axes, .. } = self else { return None };
         let rules: Vec<String> = axes
             .iter()
             .map(|a| {
@@ -130,7 +134,12 @@ fn even(level: &[&str], unclear: &[&str], names: &[&str]) -> String {
     format!("No measurable difference between {who}: {}.", parts.join("; "))
 }
 
-fn split(axes: &[Axis], names: &[&str]) -> Vec<Piece> {
+/// Names the axes that are unclear, behind what is clear.
+fn open(unclear: &[&str]) -> String {
+    if unclear.is_empty() { String::new() } else { format!("; {} unclear", list(unclear)) }
+}
+
+fn split(axes: &[Axis], unclear: &[&str], names: &[&str]) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     let mut done: Vec<&[usize]> = Vec::new();
     for axis in axes {
@@ -147,7 +156,7 @@ fn split(axes: &[Axis], names: &[&str]) -> Vec<Piece> {
         let verb = if axis.leaders.len() == 1 { "has" } else { "have" };
         pieces.push(Piece { text: format!(" {verb} {}", list(&leads)), stack: None });
     }
-    pieces.push(Piece { text: format!("{}.", against(names)), stack: None });
+    pieces.push(Piece { text: format!("{}{}.", against(names), open(unclear)), stack: None });
     pieces
 }
 
@@ -158,7 +167,8 @@ fn against(names: &[&str]) -> &'static str {
 
 fn stacks(indices: &[usize], names: &[&str]) -> Vec<Piece> {
     if indices.len() > 2 {
-        return vec![Piece { text: format!("{} of {} stacks", indices.len(), names.len()), stack: None }];
+        let who: Vec<&str> = indices.iter().map(|index| names[*index]).collect();
+        return vec![Piece { text: list(&who), stack: None }];
     }
     let mut pieces = Vec::new();
     for (position, index) in indices.iter().enumerate() {
@@ -183,6 +193,9 @@ pub(crate) fn decide(views: &[StackView], rows: &[Row], objections: &[String]) -
     if views.len() < 2 {
         return Verdict::Withheld("there are no two stacks to compare".into());
     }
+    if let Some(axis) = completion(views, rows) {
+        return Verdict::Lead { leaders: axis.leaders.clone(), axes: vec![axis], unclear: Vec::new() };
+    }
     let candidates = candidates(views, rows);
     if candidates.is_empty() {
         let why = if rows.iter().any(|row| row.metric.better != Better::Neither && is_positive(row)) {
@@ -200,11 +213,37 @@ pub(crate) fn decide(views: &[StackView], rows: &[Row], objections: &[String]) -
     }
     let leaders: Vec<usize> =
         (0..views.len()).filter(|i| axes.iter().all(|axis| axis.leaders.contains(i))).collect();
-    if leaders.is_empty() { Verdict::Split { axes } } else { Verdict::Lead { leaders, axes, unclear } }
+    if leaders.is_empty() {
+        Verdict::Split { axes, unclear }
+    } else {
+        Verdict::Lead { leaders, axes, unclear }
+    }
 }
 
 fn is_positive(row: &Row) -> bool {
     row.values().iter().flatten().any(|v| *v > 0.0)
+}
+
+/// Name of the axis that comes before all others.
+const COMPLETION: &str = "completion";
+
+/// Up to this share of the messages, nobody cares how many a stack did not complete.
+const UNCOMPLETED: f64 = 1e-3;
+
+/// The axis of messages completed, if stacks differ in them.
+fn completion(views: &[StackView], rows: &[Row]) -> Option<Axis> {
+    let row = rows.iter().find(|row| row.metric.name == "messages-not-completed")?;
+    let planned = views.first()?.manifest.planned as f64;
+    let known = row.estimates.iter().all(Option::is_some);
+    let candidate = Candidate { name: COMPLETION, words: "", row, good_enough: UNCOMPLETED * planned };
+    let axis = axis(&candidate).filter(|_| known)?;
+    let share = |stacks: &[usize]| {
+        let most = stacks.iter().map(|stack| candidate.value(*stack)).fold(0.0, f64::max);
+        percent(1.0 - most / planned)
+    };
+    let behind: Vec<usize> = (0..views.len()).filter(|stack| !axis.leaders.contains(stack)).collect();
+    let (best, next) = (share(&axis.leaders), share(&behind));
+    Some(Axis { lead: format!("{best} of the messages completed against {next}"), best, next, ..axis })
 }
 
 /// An axis that may tell stacks apart.
@@ -253,6 +292,12 @@ impl Candidate<'_> {
         self.value(stack) > self.good_enough && from_best == Some(word)
     }
 
+    /// Whether a stack is as good as the best, which is known of the best itself.
+    fn leads(&self, stack: usize) -> bool {
+        self.value(stack) <= self.good_enough
+            || self.row.from_best[stack].is_none_or(|difference| difference.word == Some(Word::Level))
+    }
+
     /// Whether nobody is measurably behind, and somebody may be.
     fn is_unclear(&self) -> bool {
         let any = |word| (0..self.row.estimates.len()).any(|stack| self.is(stack, word));
@@ -263,9 +308,10 @@ impl Candidate<'_> {
 /// The axis if its stacks differ measurably. Lower is better on all axes.
 fn axis(candidate: &Candidate) -> Option<Axis> {
     let all = 0..candidate.row.estimates.len();
-    let (behind, leaders): (Vec<usize>, Vec<usize>) =
-        all.partition(|stack| candidate.is(*stack, Word::Worse));
-    let next = behind.into_iter().min_by(|a, b| candidate.value(*a).total_cmp(&candidate.value(*b)))?;
+    let behind = all.clone().filter(|stack| candidate.is(*stack, Word::Worse));
+    // Who is neither behind nor level may be either.
+    let leaders: Vec<usize> = all.filter(|stack| candidate.leads(*stack)).collect();
+    let next = behind.min_by(|a, b| candidate.value(*a).total_cmp(&candidate.value(*b)))?;
     // Several leaders are worth what the last of them is worth.
     let best = leaders.iter().map(|stack| candidate.value(*stack)).fold(0.0, f64::max);
     let (lower, interval) = match candidate.row.from_best[next].and_then(|difference| difference.ratio) {

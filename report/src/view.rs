@@ -153,16 +153,21 @@ impl<'a> StackView<'a> {
         Some(behind as f64 * seconds(series.period))
     }
 
-    /// Seconds from the instant at which more than [`StackView::backlog_bound`] messages waited for the first time, to
-    /// the first at which there were more tasks or environments than then; `None` if either did not happen.
+    /// Seconds from the instant at which more than [`StackView::backlog_bound`] messages waited, to the first at which
+    /// there were more tasks or environments than then, in the first such episode in which there came to be more before
+    /// the backlog was below the bound again; `None` if there was none.
     #[must_use]
     pub fn scale_out_delay(&self) -> Option<f64> {
         let bound = self.backlog_bound();
-        let behind = self.after_warmup(metric::VISIBLE)?.find(|p| p.1 > bound)?.0;
+        let waiting: Vec<(Nanos, f64)> = self.after_warmup(metric::VISIBLE)?.collect();
         let workers = &self.stack.series(self.workers())?.points;
-        let had = workers.iter().take_while(|p| p.0 <= behind).last().map_or(0.0, |p| p.1);
-        let more = workers.iter().find(|p| p.0 > behind && p.1 > had)?.0;
-        Some(seconds(more - behind))
+        let delay = |episode: &[(Nanos, f64)]| {
+            let (from, until) = (episode.first()?.0, episode.last()?.0);
+            let had = workers.iter().take_while(|p| p.0 <= from).last().map_or(0.0, |p| p.1);
+            let more = workers.iter().find(|p| p.0 > from && p.0 <= until && p.1 > had)?.0;
+            Some(seconds(more - from))
+        };
+        waiting.split(|p| p.1 <= bound).find_map(delay)
     }
 
     /// Seconds from the end of the load to an empty queue; `None` if it was not reached.

@@ -11,8 +11,19 @@ use serde_json::Value;
 /// What a cell says, in the unit of `summary.json`, and how coarsely it says it; `None` for a dash.
 fn read(cell: &str, unit: &str) -> Option<(f64, f64)> {
     let cell = cell.replace(['\u{a0}', ','], " ").replace("  ", " ");
-    // Only the value: its interval comes after it.
-    let value = cell.split(" ±").next().unwrap().split(" (").next().unwrap().trim().replace('−', "-");
+    // Only the value: its interval comes after it, on a page in the next line.
+    let value = cell
+        .split('\n')
+        .next()
+        .unwrap()
+        .split(" ±")
+        .next()
+        .unwrap()
+        .split(" (")
+        .next()
+        .unwrap()
+        .trim()
+        .replace('−', "-");
     if value == "–" || value.is_empty() {
         return None;
     }
@@ -156,5 +167,7 @@ fn the_parser_of_this_test_reads_what_people_read() {
     close("1,234\u{a0}ms", "ms", 1_234.0);
     close("$0.61", "USD", 0.61);
     close("63\u{a0}%", "share", 0.63);
+    close("2.49\u{a0}h (1.43 to 2.52\u{a0}h)", "s", 8_964.0);
+    close("345\u{a0}ms\n250 to 683\u{a0}ms", "ms", 345.0);
     assert_eq!(read("–", "ms"), None);
 }

@@ -160,7 +160,7 @@ fn repeats_have_intervals() {
     let runs: Vec<Run> = (1..=4).map(|seed| fixture::spike(2, seed)).collect();
     let html = page(&runs);
     keep("repeats.html", &html);
-    assert!(html.contains("means over 4 repeats") && html.contains(" ± "));
+    assert!(html.contains("means over 4 repeats") && html.contains("\n± "));
 }
 
 #[test]

@@ -155,13 +155,15 @@ fn one_run_has_intervals_from_its_blocks() {
     // 23 minutes after warm-up, windows of 10 s.
     let run = fixture::spike(2, 42);
     let summary = fixture::summary(std::slice::from_ref(&run));
-    let p99 = metric_of(&summary, "latency-p99");
-    for estimate in [&p99["estimates"]["ecs"], &p99["differences"]["lambda"]] {
+    let p50 = metric_of(&summary, "latency-p50");
+    for estimate in [&p50["estimates"]["ecs"], &p50["differences"]["lambda"]] {
         assert_eq!((estimate["basis"].as_str(), estimate["n"].as_u64()), (Some("blocks"), Some(23)));
     }
-    let ratio = |key: &str| p99["differences"]["lambda"][key].as_f64().unwrap();
+    let ratio = |key: &str| p50["differences"]["lambda"][key].as_f64().unwrap();
     assert!(ratio("low") < ratio("ratio") && ratio("ratio") < ratio("high"));
-    assert!(p99["differences"].get("ecs").is_none(), "the reference does not differ from itself");
+    assert!(p50["differences"].get("ecs").is_none(), "the reference does not differ from itself");
+    // Those beyond the 99th percentile all come from the one spike: no telling how other spikes would be.
+    assert_eq!(metric_of(&summary, "latency-p99")["estimates"]["ecs"]["basis"], "single");
     // The bill has no blocks.
     let cost = metric_of(&summary, "cost-run");
     assert_eq!(cost["estimates"]["ecs"]["basis"], "single");
@@ -172,7 +174,7 @@ fn one_run_has_intervals_from_its_blocks() {
         "{text}"
     );
     let html = html(&[run]);
-    assert!(html.contains("CI ") && !html.contains("no interval"));
+    assert!(html.contains("\n±"));
 }
 
 #[test]

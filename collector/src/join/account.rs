@@ -181,6 +181,13 @@ impl Account {
         if self.finished == At::NONE { self.deleted } else { self.finished }
     }
 
+    /// The worker that had to start first, and how long the message waited for it in all.
+    pub(crate) fn cold_start(&self) -> Option<(u32, Nanos)> {
+        let is_cold = self.completed() && self.has(flag::COLD_START) && self.worker != NOBODY;
+        let (received, started) = (self.received.get()?, self.started.get()?);
+        Some((self.worker, u64::try_from(started.saturating_sub(received)).ok()?)).filter(|_| is_cold)
+    }
+
     /// Its row of `messages.csv`. Instants before the run cannot be written down; their spans are counted.
     pub(crate) fn record(&self, arrival: &Arrival, outcome: Outcome) -> MessageRecord {
         let completed = self.completed();

@@ -89,6 +89,16 @@ impl Accounts {
         &self.messages[seq as usize]
     }
 
+    /// How long each worker took to start, at most: the least that one of its first messages waited for it. The others
+    /// waited for those before them in the batch, too.
+    pub(crate) fn cold_starts(&self) -> BTreeMap<u32, Nanos> {
+        let mut least = BTreeMap::new();
+        for (worker, start) in self.messages.iter().filter_map(Account::cold_start) {
+            least.entry(worker).and_modify(|least: &mut Nanos| *least = start.min(*least)).or_insert(start);
+        }
+        least
+    }
+
     /// Frees what the next stack needs.
     pub(crate) fn forget_messages(&mut self) {
         self.messages = Vec::new();

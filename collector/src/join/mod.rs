@@ -142,7 +142,7 @@ fn join_stack(folder: &Path, entry: &StackEntry, cause: &Cause<'_>) -> Result<(S
     let mut file = Appender::open(&beside)?;
     let mut tally = Tally::default();
     let mut ledger = Ledger::default();
-    let mut latencies = Latencies::new(cause.manifest);
+    let mut latencies = Latencies::new(cause.manifest, accounts.cold_starts());
     for arrival in cause.plan.clone() {
         let record = tally.close(&accounts, &arrival, &mut latencies, window);
         ledger.planned += 1;
@@ -177,20 +177,28 @@ struct Latencies {
     windows: Recorder,
     breakdown: breakdown::Recorder,
     sampler: Sampler,
+    /// How long a worker took to start, at most: by its number.
+    cold_starts: BTreeMap<u32, Nanos>,
 }
 
 impl Latencies {
-    fn new(manifest: &Manifest) -> Self {
+    fn new(manifest: &Manifest, cold_starts: BTreeMap<u32, Nanos>) -> Self {
         Self {
             warmup: manifest.warmup,
             windows: Recorder::new(manifest.window),
             breakdown: breakdown::Recorder::default(),
             sampler: Sampler::default(),
+            cold_starts,
         }
     }
 
     /// The account of a message is closed; its spans by [`Stage`], as far as they are known.
-    fn closed(&mut self, arrival: &Arrival, known: [Option<Nanos>; Stage::ALL.len()], cold: bool) {
+    fn closed(
+        &mut self,
+        arrival: &Arrival,
+        known: [Option<Nanos>; Stage::ALL.len()],
+        record: &MessageRecord,
+    ) {
         let number = self.windows.planned(arrival.at);
         for (stage, span) in Stage::ALL.into_iter().zip(known) {
             if let Some(span) = span {
@@ -204,6 +212,9 @@ impl Latencies {
         if let (Some(send_delay), Some(queue), Some(start), Some(work)) = (send_delay, queue, start, work)
             && arrival.at >= self.warmup
         {
+            let least =
+                record.worker.and_then(|worker| self.cold_starts.get(&worker)).copied().unwrap_or(start);
+            let cold = if record.cold_start { least } else { 0 };
             self.breakdown.completed(send_delay, &Spans { latency, queue, start, work, acknowledge }, cold);
         }
     }
@@ -236,7 +247,7 @@ impl Tally {
                 self.send_delay = (self.send_delay.0 + i128::from(span), self.send_delay.1 + 1);
             }
         }
-        latencies.closed(arrival, known, record.cold_start);
+        latencies.closed(arrival, known, &record);
         if let Some(at) = record.sent_at {
             *self.sent.entry(at / window * window).or_default() += 1;
         }

@@ -21,8 +21,12 @@ pub(crate) enum Ink {
     Band,
     /// Offered load, filled.
     Load,
-    /// Vertical rule at something that happened.
+    /// Vertical rule at a scaling action.
     Event,
+    /// Mark of an alarm.
+    Alarm,
+    /// Vertical rule at what went wrong.
+    Trouble,
     /// Where a difference is none.
     Zero,
     /// A stack's line.
@@ -44,6 +48,8 @@ impl Ink {
             Self::Load => (3, 0),
             Self::Event => (4, 0),
             Self::Zero => (9, 0),
+            Self::Alarm => (10, 0),
+            Self::Trouble => (11, 0),
             Self::Line(stack) => (5, stack),
             Self::Thin(stack) => (6, stack),
             Self::Dashed(stack) => (7, stack),
@@ -64,6 +70,8 @@ impl Ink {
             7 => Self::Dashed(stack),
             8 => Self::Area(stack),
             9 => Self::Zero,
+            10 => Self::Alarm,
+            11 => Self::Trouble,
             _ => Self::Grid,
         }
     }
@@ -75,6 +83,8 @@ impl Ink {
             Self::Band => "band".into(),
             Self::Load => "load".into(),
             Self::Event => "event".into(),
+            Self::Alarm => "alarm".into(),
+            Self::Trouble => "trouble".into(),
             Self::Zero => "zero".into(),
             Self::Line(stack) | Self::Area(stack) => stack_class(stack),
             Self::Thin(stack) => format!("{} thin", stack_class(stack)),
@@ -89,6 +99,8 @@ impl Ink {
             Self::Band => "#f4f6f8",
             Self::Load => "#8a93a0",
             Self::Event | Self::Zero => "#5a6472",
+            Self::Alarm => "#14181f",
+            Self::Trouble => "#b3123f",
             Self::Line(stack) | Self::Thin(stack) | Self::Dashed(stack) | Self::Area(stack) => {
                 STACK_COLOURS[stack % MOST_STACKS]
             }
@@ -97,7 +109,7 @@ impl Ink {
 
     /// Stroke width in CSS pixels.
     pub(crate) fn width(self) -> u32 {
-        if matches!(self, Self::Line(_)) { 2 } else { 1 }
+        if matches!(self, Self::Line(_) | Self::Alarm) { 2 } else { 1 }
     }
 }
 
@@ -117,6 +129,8 @@ mod tests {
             Ink::Band,
             Ink::Load,
             Ink::Event,
+            Ink::Alarm,
+            Ink::Trouble,
             Ink::Zero,
             Ink::Line(0),
             Ink::Thin(3),

@@ -148,8 +148,8 @@ fn by_rank(count: usize, extent: impl Fn(usize, f64) -> (f64, f64)) -> Vec<Room>
     layout(count, &order, extent)
 }
 
-/// Tick labels left of the plot; of those that would touch on paper, 0 stays, then the outer ones.
-pub(crate) fn beside(y: &Scale) -> Markup {
+/// The ticks that have a label left of the plot; of those that would touch on paper, 0 stays, then the outer ones.
+pub(crate) fn labelled(y: &Scale) -> Vec<&Tick> {
     const GAP: f64 = 0.095;
     let inwards = |i: usize| i.min(y.ticks.len() - 1 - i);
     let mut order: Vec<usize> = (0..y.ticks.len()).collect();
@@ -159,11 +159,14 @@ pub(crate) fn beside(y: &Scale) -> Markup {
         (at - GAP / 2.0, at + GAP / 2.0)
     };
     let rooms = layout(y.ticks.len(), &order, extent);
+    y.ticks.iter().zip(&rooms).filter(|(_, room)| **room != Room::Nowhere).map(|(tick, _)| tick).collect()
+}
+
+/// Tick labels left of the plot.
+pub(crate) fn beside(y: &Scale) -> Markup {
     html! {
-        @for (tick, room) in y.ticks.iter().zip(&rooms) {
-            @if *room != Room::Nowhere {
-                text x="-8" y=(percent(1.0 - y.position(tick.at))) dy=".32em" text-anchor="end" { (tick.label) }
-            }
+        @for tick in labelled(y) {
+            text x="-8" y=(percent(1.0 - y.position(tick.at))) dy=".32em" text-anchor="end" { (tick.label) }
         }
     }
 }

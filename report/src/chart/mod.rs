@@ -24,6 +24,9 @@ use scale::Scale;
 /// Units of the canvas above and below the plot: a line along its edge is drawn whole, about a pixel on each side.
 const MARGIN: i32 = 8;
 
+/// How much of a plot's height the mark of an alarm takes.
+const ALARM: f64 = 0.12;
+
 /// More phases than this are not shaded: they would be a pattern of their own.
 const MOST_BANDS: usize = 24;
 
@@ -38,8 +41,8 @@ pub(crate) enum Mark {
     Line(Ink, Points),
     /// An area down to 0, broken at gaps; opacity 0 to 1.
     Area(Ink, f64, Points),
-    /// A vertical rule over the whole height.
-    Rule(f64),
+    /// A vertical rule; an [`Ink::Alarm`] is a short one at the top, others are as high as the plot.
+    Rule(Ink, f64),
 }
 
 /// One chart.
@@ -89,7 +92,9 @@ impl Chart<'_> {
             let corners = [(band.from, bottom), (band.until.min(self.x.hi), top)];
             plane.draw_series([Rectangle::new(corners, Ink::Band.key().filled())])?;
         }
-        let across = self.y.ticks.iter().map(|tick| [(self.x.lo, tick.at), (self.x.hi, tick.at)]);
+        // A line without a label would leave its value to guesses.
+        let labelled = labels::labelled(&self.y);
+        let across = labelled.iter().map(|tick| [(self.x.lo, tick.at), (self.x.hi, tick.at)]);
         // Phases structure the horizontal axis where there are any.
         let along = self.x.ticks.iter().filter(|_| bands.is_empty());
         let along = along.map(|tick| [(tick.at, bottom), (tick.at, top)]);
@@ -122,8 +127,9 @@ fn draw_mark(
                 plane.draw_series(AreaSeries::new(run, bottom, ink.key().mix(*opacity)))?;
             }
         }
-        Mark::Rule(at) => {
-            plane.draw_series([PathElement::new([(*at, bottom), (*at, top)], stroke(Ink::Event))])?;
+        Mark::Rule(ink, at) => {
+            let from = if *ink == Ink::Alarm { top - (top - bottom) * ALARM } else { bottom };
+            plane.draw_series([PathElement::new([(*at, from), (*at, top)], stroke(*ink))])?;
         }
     }
     Ok(())

@@ -9,11 +9,12 @@ use crate::chart::scale::Scale;
 use crate::chart::{Chart, Mark};
 use crate::format;
 use crate::timeline::Timeline;
+use crate::verdict::list;
 use crate::view::StackView;
 use anyhow::Result;
 use model::run::{Activity, ActivityKind};
 use model::series::metric;
-use model::time::seconds;
+use model::time::{Nanos, seconds};
 
 /// Most activities that are listed, for up to three stacks and for more (when other tables are large).
 const MOST_LISTED: (usize, usize) = (20, 4);
@@ -40,12 +41,23 @@ pub(crate) fn figure(subject: &Subject) -> Result<Figure> {
         return Ok(figure);
     }
     figure.take = take(subject);
-    figure.caption = format!("most in {}; dotted rules mark scaling actions", format::span(timeline.bucket));
+    figure.caption = format!("most in {}", format::span(timeline.bucket));
     figure.legend = vec![
         Key { class: "ink".into(), name: "tasks running, environments at work".into() },
         Key { class: "ink thin".into(), name: "tasks pending, cold starts".into() },
         Key { class: "ink dash".into(), name: "tasks desired, mapping's limit".into() },
     ];
+    let marked: Vec<Vec<Event>> = subject.views().iter().map(|view| events(view, &timeline)).collect();
+    for (ink, name) in EVENTS {
+        if marked.iter().any(|events| drawn(events).iter().any(|event| event.0 == ink)) {
+            figure.legend.push(Key { class: ink.class(), name: name.into() });
+        }
+    }
+    let cut = marked.iter().zip(&subject.names).filter(|(events, _)| events.len() > MOST_RULES);
+    let cut: Vec<&str> = cut.map(|(_, name)| *name).collect();
+    if !cut.is_empty() {
+        figure.notes.push(format!("Only {MOST_RULES} events are marked of {}.", list(&cut)));
+    }
     figure.table = Some(table(subject));
     Ok(figure)
 }
@@ -98,7 +110,8 @@ fn plot(subject: &Subject, view: &StackView, timeline: &Timeline, lines: Vec<Lin
     let wanted = most(lines.iter().filter(|line| line.ink.is_some()).map(|line| &line.values));
     // A limit far above what was used would flatten everything else.
     let top = if wanted > 3.0 * worked && worked > 0.0 { worked } else { wanted };
-    let mut marks: Vec<Mark> = rules(view).into_iter().map(Mark::Rule).collect();
+    let events = events(view, timeline);
+    let mut marks: Vec<Mark> = drawn(&events).into_iter().map(|(ink, at)| Mark::Rule(ink, at)).collect();
     for line in &lines {
         if let Some(ink) = line.ink {
             marks.push(Mark::Line(ink, points(timeline, &line.values)));
@@ -122,10 +135,48 @@ fn plot(subject: &Subject, view: &StackView, timeline: &Timeline, lines: Vec<Lin
     Plot::of(&chart, &readout(timeline, "", readings))
 }
 
-/// When something scaled, in seconds; alarms are listed but not drawn.
-fn rules(view: &StackView) -> Vec<f64> {
-    let drawn = view.stack.activities.iter().filter(|a| a.kind != ActivityKind::Alarm);
-    drawn.map(|a| seconds(a.at)).take(MOST_RULES).collect()
+/// Something to mark: how, and when in seconds.
+type Event = (Ink, f64);
+
+/// The kinds of marks, in the order in which they are drawn, with their names.
+const EVENTS: [(Ink, &str); 3] = [
+    (Ink::Alarm, "alarm raised"),
+    (Ink::Event, "scaling action"),
+    (Ink::Trouble, "throttling, fault, interruption"),
+];
+
+/// What is marked of a stack, kind after kind, for neighbours that look alike become one element of the page; those of a kind that fall into one bucket have one mark.
+fn events(view: &StackView, timeline: &Timeline) -> Vec<Event> {
+    let mut events: Vec<Event> = Vec::new();
+    for (ink, _) in EVENTS {
+        let of_kind = view.stack.activities.iter().filter(|activity| mark(activity) == Some(ink));
+        let mut buckets: Vec<Nanos> = of_kind.map(|activity| activity.at).collect();
+        buckets.dedup_by_key(|at| *at / timeline.bucket);
+        events.extend(buckets.into_iter().map(|at| (ink, seconds(at))));
+    }
+    events
+}
+
+/// How an activity is marked. That an alarm is over is listed but not marked.
+fn mark(activity: &Activity) -> Option<Ink> {
+    match activity.kind {
+        ActivityKind::Alarm => activity.detail.contains("to ALARM").then_some(Ink::Alarm),
+        ActivityKind::ScaleOut | ActivityKind::ScaleIn | ActivityKind::Deployment => Some(Ink::Event),
+        ActivityKind::Interruption | ActivityKind::Throttling | ActivityKind::Fault => Some(Ink::Trouble),
+    }
+}
+
+/// The events that there is room for: those of a frequent kind are thinned evenly, so that rare ones stay.
+fn drawn(events: &[Event]) -> Vec<Event> {
+    let mut kinds: Vec<&[Event]> = events.chunk_by(|one, other| one.0 == other.0).collect();
+    kinds.sort_by_key(|kind| kind.len());
+    let (mut room, mut drawn) = (MOST_RULES, Vec::new());
+    for (i, kind) in kinds.iter().enumerate() {
+        let shown = kind.len().min(room / (kinds.len() - i));
+        drawn.extend((0..shown).map(|event| kind[event * kind.len() / shown]));
+        room -= shown;
+    }
+    drawn
 }
 
 fn take(subject: &Subject) -> String {
@@ -204,5 +255,29 @@ fn kind(kind: ActivityKind) -> &'static str {
         ActivityKind::Throttling => "throttling",
         ActivityKind::Fault => "fault",
         ActivityKind::Deployment => "deployment",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frequent_events_leave_room_for_rare_ones() {
+        let events = |ink: Ink, n: usize| (0..n).map(move |i| (ink, i as f64));
+        let all: Vec<Event> =
+            events(Ink::Alarm, 2).chain(events(Ink::Event, 30)).chain(events(Ink::Trouble, 500)).collect();
+        let drawn = drawn(&all);
+        let of = |ink: Ink| drawn.iter().filter(|event| event.0 == ink).count();
+        assert_eq!((of(Ink::Alarm), of(Ink::Event), of(Ink::Trouble)), (2, 19, 19));
+        assert_eq!(super::drawn(&all[..10]), all[..10]);
+        assert!(super::drawn(&[]).is_empty());
+    }
+
+    #[test]
+    fn only_a_raised_alarm_is_marked() {
+        let alarm = |detail: &str| Activity { at: 0, kind: ActivityKind::Alarm, detail: detail.into() };
+        assert_eq!(mark(&alarm("visible-messages >= 500: OK to ALARM (7937.0)")), Some(Ink::Alarm));
+        assert_eq!(mark(&alarm("visible-messages >= 500: ALARM to OK (0.0)")), None);
     }
 }

@@ -8,6 +8,7 @@ use crate::difference::{Difference, Word};
 use crate::estimate::Estimate;
 use crate::format;
 use crate::judgement::Row;
+use crate::text::capital;
 use crate::verdict::{MARGIN, list, margin};
 use maud::{Markup, html};
 
@@ -28,6 +29,9 @@ const AXES: usize = 4;
 
 /// Repeats of many stacks would be a cloud.
 const MOST_DOTS: usize = 12;
+
+/// Where a label leaves room for the one in the middle on a phone, in percent of the width.
+const FAR: f64 = 78.0;
 
 /// Ratios farther from 1 than this are drawn at the edge.
 const FARTHEST: f64 = 1_000.0;
@@ -52,11 +56,15 @@ pub(crate) fn figure(subject: &Subject) -> Figure {
     );
     let lines = lines(subject);
     if lines.is_empty() {
+        figure.notes.extend(without_ratio(subject));
         return figure;
     }
     figure.take = take(subject, &lines);
-    figure.caption =
-        format!("against {reference}, log scale; bar: 95 % interval; shaded: within {}", margin());
+    figure.notes.extend(without_ratio(subject));
+    figure.caption = format!(
+        "against {reference}, log scale; bar: 95 % interval; shaded: within {}, which is level",
+        margin()
+    );
     figure.legend = stack_keys(&subject.names).split_off(1);
     figure.body = Some(rows(subject, &lines, &Axis::of(&lines)));
     // With many stacks the scorecard says the same.
@@ -81,11 +89,37 @@ fn lines<'s>(subject: &'s Subject) -> Vec<Line<'s>> {
         });
         stacks.collect::<Vec<_>>()
     };
-    let most = if subject.is_small() { SHOWN.len() } else { AXES };
-    SHOWN.iter().take(most).flat_map(of_row).collect()
+    shown(subject).iter().flat_map(of_row).collect()
+}
+
+/// The metrics that there is room for, with their labels.
+fn shown(subject: &Subject) -> &'static [(&'static str, &'static str)] {
+    if subject.is_small() { &SHOWN } else { &SHOWN[..AXES] }
+}
+
+/// What is not drawn for want of a ratio: nothing is a multiple of 0.
+fn without_ratio(subject: &Subject) -> Option<String> {
+    let of_row = |(name, label): &(&str, &str)| {
+        let row = subject.judgement.row(name);
+        let values = format::row(row.metric.unit, &row.values());
+        let said = |stack: usize| format!("{} on {}", values[stack], subject.names[stack]);
+        let none = (1..subject.names.len())
+            .filter(|stack| {
+                row.differences[*stack].as_ref().is_some_and(|difference| difference.ratio.is_none())
+            })
+            .filter(|stack| values[*stack] != values[0]);
+        let stacks: Vec<String> = none.map(said).collect();
+        (!stacks.is_empty()).then(|| format!("{label} ({}; {})", said(0), stacks.join(", ")))
+    };
+    let found: Vec<String> = shown(subject).iter().filter_map(of_row).collect();
+    (!found.is_empty()).then(|| format!("Not drawn, for there is no ratio to 0: {}.", found.join("; ")))
 }
 
 impl Line<'_> {
+    fn has_interval(&self) -> bool {
+        self.difference.ratio.as_ref().and_then(Estimate::interval).is_some()
+    }
+
     /// The ratio, and the ends of its interval or twice itself.
     fn ends(&self) -> (f64, f64, f64) {
         let ratio = self.difference.ratio.as_ref();
@@ -118,8 +152,8 @@ impl Axis {
         50.0 + 50.0 * place.clamp(-1.0, 1.0)
     }
 
-    /// Labelled ratios with their labels.
-    fn ticks(&self) -> Vec<(f64, String)> {
+    /// Labelled ratios with their labels and classes: on a phone, `alt` is too near the middle.
+    fn ticks(&self) -> Vec<(f64, String, &'static str)> {
         let steps: &[f64] = match self.most {
             most if most > 30.0 => &[10.0, 100.0, 1_000.0],
             most if most > 4.0 => &[2.0, 10.0],
@@ -127,9 +161,12 @@ impl Axis {
             _ => &[1.1, 1.2, 1.4],
         };
         // What is labelled keeps its distance from the edge, where there is no room for its half.
-        let steps = steps.iter().copied().filter(|step| self.at(*step) < 93.0);
-        let both = |step: f64| [(1.0 / step, format!("1/{step}")), (step, format!("{step}×"))];
-        std::iter::once((1.0, "equal".to_owned())).chain(steps.flat_map(both)).collect()
+        let steps = steps.iter().filter(|step| self.at(**step) < 93.0);
+        let both = |step: &f64| {
+            let class = if self.at(*step) >= FAR { "tick" } else { "tick alt" };
+            [(1.0 / step, format!("1/{step}"), class), (*step, format!("{step}×"), class)]
+        };
+        std::iter::once((1.0, "equal".to_owned(), "tick")).chain(steps.flat_map(both)).collect()
     }
 }
 
@@ -160,8 +197,8 @@ fn rows(subject: &Subject, lines: &[Line], axis: &Axis) -> Markup {
             div aria-hidden="true" {
                 span {}
                 svg.split width="100%" height="18" {
-                    @for (ratio, label) in axis.ticks() {
-                        text.tick x={ (percent(axis.at(ratio))) "%" } y="13" text-anchor="middle" { (label) }
+                    @for (ratio, label, class) in axis.ticks() {
+                        text.(class) x={ (percent(axis.at(ratio))) "%" } y="13" text-anchor="middle" { (label) }
                     }
                 }
                 b {}
@@ -179,7 +216,7 @@ fn picture(lines: &[Line], axis: &Axis, several: bool, words: &str) -> Markup {
     let height = top + lines.len() * LINE;
     let (margin_low, margin_high) = (axis.at(1.0 / (1.0 + MARGIN)), axis.at(1.0 + MARGIN));
     html! {
-        svg.split.ratio width="100%" height=(height) role="img" aria-label={ (lines[0].metric) ": " (words) } {
+        svg.split.ratio overflow="visible" width="100%" height=(height) role="img" aria-label={ (lines[0].metric) ": " (words) } {
             rect.margin fill="#e3e7ec" x={ (percent(margin_low)) "%" } width={ (percent(margin_high - margin_low)) "%" }
                 height=(height) {}
             line.zero stroke="#5a6472" x1="50%" x2="50%" y1="0" y2=(height) {}
@@ -215,32 +252,48 @@ fn take(subject: &Subject, lines: &[Line]) -> String {
     if judged.is_empty() {
         return "The run gives no verdict: differences are shown as they are.".into();
     }
-    let with = |words: &[Word]| {
-        let metrics =
-            judged.iter().filter(|line| line.difference.word.is_some_and(|word| words.contains(&word)));
-        let several = subject.names.len() > 2;
-        let name = |line: &&Line| {
-            if several {
-                format!("{} of {}", line.metric, subject.names[line.stack])
-            } else {
-                line.metric.to_owned()
-            }
-        };
-        metrics.map(name).collect::<Vec<_>>()
+    let several = subject.names.len() > 2;
+    let name = |line: &Line| {
+        if several {
+            format!("{} of {}", line.metric, subject.names[line.stack])
+        } else {
+            line.metric.to_owned()
+        }
     };
-    let beyond = with(&[Word::Better, Word::Worse]);
-    let unclear = with(&[Word::Unclear]);
-    let listed = |names: &[String]| list(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    let said = match beyond.len() {
-        0 => "No difference is beyond doubt and margin".to_owned(),
-        all if all == judged.len() => "Every difference is beyond doubt and margin".to_owned(),
-        some if subject.is_small() => format!("Beyond doubt and margin: {}", listed(&beyond[..some])),
-        some => format!("{some} of {} differences are beyond doubt and margin", judged.len()),
+    let listed = |lines: &[&Line]| {
+        let names: Vec<String> = lines.iter().map(|line| name(line)).collect();
+        list(&names.iter().map(String::as_str).collect::<Vec<_>>())
     };
-    if unclear.is_empty() || !subject.is_small() {
-        format!("{said}.")
+    let with = |words: &[Word]| -> Vec<&Line> {
+        let has = |line: &&Line| line.difference.word.is_some_and(|word| words.contains(&word));
+        judged.iter().copied().filter(has).collect()
+    };
+    // Only an interval can leave no doubt; a number of one run may be chance.
+    let (certain, plain): (Vec<&Line>, Vec<&Line>) =
+        with(&[Word::Better, Word::Worse]).into_iter().partition(|line| line.has_interval());
+    if !subject.is_small() {
+        return format!(
+            "Of {} differences, {} exceed {} beyond doubt; {} more exceed it, but have no interval.",
+            judged.len(),
+            certain.len(),
+            margin(),
+            plain.len()
+        );
+    }
+    let said = [
+        (format!("Larger than {} beyond doubt", margin()), certain),
+        (format!("larger than {}, but without an interval", margin()), plain),
+        ("unclear".into(), with(&[Word::Unclear])),
+    ];
+    let parts: Vec<String> = said
+        .iter()
+        .filter(|(_, lines)| !lines.is_empty())
+        .map(|(words, lines)| format!("{words}: {}", listed(lines)))
+        .collect();
+    if parts.is_empty() {
+        format!("Every difference is within {}.", margin())
     } else {
-        format!("{said}; unclear: {}.", listed(&unclear))
+        capital(&parts.join("; ")) + "."
     }
 }
 

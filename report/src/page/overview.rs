@@ -104,9 +104,9 @@ fn outcome(subject: &Subject, row: &Row) -> String {
     {
         return between_two(row, names[best], 1 - best, &difference);
     }
-    let is_worse = |stack: &usize| row.from_best[*stack].and_then(|d| d.word) == Some(Word::Worse);
-    let known: Vec<usize> = (0..names.len()).filter(|stack| row.estimates[*stack].is_some()).collect();
-    let leaders: Vec<usize> = known.into_iter().filter(|stack| !is_worse(stack)).collect();
+    let level =
+        |stack: &usize| *stack == best || row.from_best[*stack].and_then(|d| d.word) == Some(Word::Level);
+    let leaders: Vec<usize> = (0..names.len()).filter(level).collect();
     match leaders.as_slice() {
         [one] => format!("lowest: {}", names[*one]),
         many => format!("lowest: {} of {} alike", many.len(), names.len()),

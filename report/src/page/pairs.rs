@@ -38,7 +38,8 @@ pub(crate) fn figure(subject: &Subject) -> Result<Figure> {
     let reference = subject.names[0];
     figure.take = take(subject, &all);
     figure.caption = format!(
-        "latency minus that of the same message on {reference}, messages in order of it; below 0: sooner than {reference}"
+        "latency minus that of the same message on {reference}, messages in order of it; below 0: sooner than {reference}; \
+         log scale to both sides, linear within 1{NBSP}ms of 0"
     );
     figure.legend = all
         .iter()
@@ -100,8 +101,21 @@ fn said(name: &str, reference: &str, pairs: &Pairs) -> String {
     let interval = sooner.interval().map_or_else(String::new, |(low, high)| {
         format!(" (95{NBSP}% interval {})", format::percents(low, high))
     });
+    let messages =
+        format::counted(pairs.count() as u64, if pairs.is_sample { "sampled message" } else { "message" });
+    // A share that is next to none is not worth a word.
+    let equal = match pairs.equal {
+        share if share < 0.001 => String::new(),
+        share => {
+            format!(
+                ", equally soon with {}, later with {}",
+                format::percent(share),
+                format::percent(pairs.later())
+            )
+        }
+    };
     format!(
-        "{name} finished {} of the messages sooner than {reference}{interval}",
+        "{name} was sooner than {reference} with {} of the {messages} that both completed{interval}{equal}",
         format::percent(sooner.value)
     )
 }
@@ -133,6 +147,8 @@ fn table(subject: &Subject, all: &[(usize, Pairs)]) -> Table {
     }));
     rows.push(row("sooner".into(), &|pairs| format::percent(pairs.sooner.value)));
     if subject.is_small() {
+        rows.push(row("equally soon".into(), &|pairs| format::percent(pairs.equal)));
+        rows.push(row("later".into(), &|pairs| format::percent(pairs.later())));
         rows.push(row("messages compared".into(), &|pairs| format::count(pairs.count() as f64)));
     }
     Table { head, rows, words: 1 }

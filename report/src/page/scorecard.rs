@@ -5,7 +5,7 @@ use crate::difference::Word;
 use crate::format::ABSENT;
 use crate::judgement::Row;
 use crate::metrics::{Better, STAGES};
-use crate::text::{better, capital, difference, estimates};
+use crate::text::{better, capital, difference, values_and_intervals};
 use crate::verdict::{Verdict, margin};
 use maud::{Markup, html};
 
@@ -22,7 +22,7 @@ pub(crate) fn section(subject: &Subject) -> Markup {
             h2 { "All metrics" }
             p.take { (take(subject, &rows)) }
             div.scroll tabindex="0" role="region" aria-label="Table: all metrics" {
-                table.score.lines[subject.names.len() > 2] { (head(subject)) (body(subject, &rows)) }
+                table.score { (head(subject)) (body(subject, &rows)) }
             }
             @if !zero.is_empty() { p.note { "0 at every stack: " (zero.join("; ")) "." } }
             @if !missing.is_empty() { p.note { "No data for: " (missing.join("; ")) "." } }
@@ -78,32 +78,49 @@ fn body(subject: &Subject, rows: &[&Row]) -> Markup {
     }
 }
 
+/// A cell's first line is its value; what follows is smaller: the interval, and, where the difference has no column of
+/// its own, the difference without the interval that the next section draws. The style sheet tells them apart by the
+/// line break, for an element in every cell would be too many.
 fn cells(subject: &Subject, row: &Row) -> Markup {
-    let shown = estimates(row);
     let best = best(subject, row);
     let pair = pair(subject);
+    let lines = |stack: usize, (value, interval): (String, Option<String>)| {
+        let interval = interval.filter(|_| subject.is_small());
+        let difference = (!pair && stack > 0).then(|| difference(row, stack)).filter(|said| said != ABSENT);
+        let difference = difference.map(|said| split(&said).0.to_owned());
+        [Some(value), interval, difference].into_iter().flatten().collect::<Vec<_>>().join("\n")
+    };
     html! {
-        @for (i, text) in shown.iter().enumerate() {
-            td class=[best.contains(&i).then_some("best")] {
-                (text)
-                // More than two stacks: the difference is the cell's second line, without the interval that the next
-                // section draws.
-                @if !pair && i > 0 && difference(row, i) != ABSENT { "\n" (without_interval(&difference(row, i))) }
-            }
-            @if pair && i > 0 { td { (difference(row, i)) } }
+        @for (i, shown) in values_and_intervals(row).into_iter().enumerate() {
+            td class=[best.contains(&i).then_some("best")] { (lines(i, shown)) }
+            @if pair && i > 0 { td { (below(&difference(row, i))) } }
         }
     }
 }
 
-fn without_interval(difference: &str) -> &str {
-    difference.split(" (").next().unwrap_or(difference)
+/// A difference with its interval below it.
+fn below(difference: &str) -> String {
+    match split(difference) {
+        (words, Some(interval)) => format!("{words}\n{interval}"),
+        (words, None) => words.to_owned(),
+    }
 }
 
-/// The stacks to mark: all that are not worse than the best, if some are.
+/// A difference and its interval, of `27 % lower (22 to 31 %)`.
+fn split(difference: &str) -> (&str, Option<&str>) {
+    match difference.split_once(" (") {
+        Some((words, interval)) => (words, Some(interval.trim_end_matches(')'))),
+        None => (difference, None),
+    }
+}
+
+/// The stacks to mark: the best and those that are level with it, if others are worse.
 fn best(subject: &Subject, row: &Row) -> Vec<usize> {
-    let is_worse = |stack: usize| row.from_best[stack].and_then(|d| d.word) == Some(Word::Worse);
-    let known = (0..row.estimates.len()).filter(|stack| row.estimates[*stack].is_some());
-    let (worse, best): (Vec<usize>, Vec<usize>) = known.partition(|stack| is_worse(*stack));
+    let word = |stack: usize| row.from_best[stack].and_then(|d| d.word);
+    let known = || (0..row.estimates.len()).filter(|stack| row.estimates[*stack].is_some());
+    let worse: Vec<usize> = known().filter(|stack| word(*stack) == Some(Word::Worse)).collect();
+    let level = |stack: &usize| Some(*stack) == row.best() || word(*stack) == Some(Word::Level);
+    let best: Vec<usize> = known().filter(level).collect();
     let judged = !matches!(subject.judgement.verdict, Verdict::Withheld(_));
     if judged && !worse.is_empty() { best } else { Vec::new() }
 }

@@ -47,9 +47,10 @@ pub(crate) fn figure(subject: &Subject) -> Figure {
     figure.body = Some(bars(subject, &spent));
     figure.table = Some(table(subject, &spent));
     figure.notes.push(
-        "The table's second lines are of the slowest 1\u{a0}%. Queue: sent to received, earlier failed attempts included. Poll gap: received to started by a worker that was \
-         ready, that is batch window, hand-over, and messages before it in its batch. Cold start: received to started \
-         where the worker had to start first. The acknowledgement comes after the latency and is not part of it."
+        "The table's second lines are of the slowest 1\u{a0}%. Queue: sent to received, earlier failed attempts \
+         included. Cold start: from there until a worker that had to start first was ready. Poll gap: what else passed \
+         before its work began, that is batch window, hand-over, and messages before it in its batch. The \
+         acknowledgement comes after the latency and is not part of it."
             .into(),
     );
     let absent: Vec<&str> = (0..subject.names.len())
@@ -176,28 +177,37 @@ fn said(means: &Means) -> String {
 }
 
 /// The part that took most.
-fn largest(means: &Means) -> String {
+fn largest(means: &Means) -> Part {
     let part = PARTS.into_iter().max_by(|a, b| ms(means, *a).total_cmp(&ms(means, *b)));
-    let part = part.unwrap_or(Part::Queue);
-    let doing = match part {
+    part.unwrap_or(Part::Queue)
+}
+
+/// What a message does meanwhile.
+fn doing(part: Part) -> &'static str {
+    match part {
         Part::SendDelay => "not yet sent",
         Part::Queue => "in the queue",
         Part::PollGap => "fetched, but not begun",
         Part::ColdStart => "waiting for a cold start",
         Part::Work => "at work",
         Part::Acknowledge => "being deleted",
-    };
-    format!("{} of their time {doing}", format::percent(share(means, part)))
+    }
 }
 
 fn take(subject: &Subject, spent: &[Spent]) -> String {
     let tell = |one: &Spent| {
         let name = subject.names[one.stack];
-        let all = format!("Messages of {name} spent {}", largest(&one.all));
-        match &one.slowest {
-            Some(slowest) => format!("{all}, the slowest 1{NBSP}% {}.", largest(slowest)),
-            None => format!("{all}."),
-        }
+        let part = largest(&one.all);
+        let all = format!(
+            "Messages of {name} spent {} of their time {}",
+            format::percent(share(&one.all, part)),
+            doing(part)
+        );
+        let Some(slowest) = &one.slowest else { return format!("{all}.") };
+        let longest = largest(slowest);
+        let also = if longest == part { String::new() } else { format!(" {}", doing(longest)) };
+        let share = format::percent(share(slowest, longest));
+        format!("{all}; among the slowest 1{NBSP}% it was {share}{also}.")
     };
     if subject.is_small() {
         return spent.iter().map(tell).collect::<Vec<_>>().join(" ");

@@ -88,7 +88,8 @@ impl LambdaStack {
         let warm_up = if cold { self.samplers.first_invoke } else { 0 };
         let end = self.work(number, began, suppressed + warm_up);
         let batch = &mut self.batches[number as usize];
-        (batch.environment, batch.worker, batch.cold) = (Some(environment), environment.id, cold);
+        (batch.environment, batch.worker) = (Some(environment), environment.id);
+        batch.cold = if cold { overhead + before + suppressed + warm_up } else { 0 };
         batch.began = began;
         batch.bill = Bill { provisioned: environment.provisioned, duration: end - began, init: before };
         batch.end = self.world.events.push(end, kind::END, number);
@@ -131,7 +132,7 @@ impl LambdaStack {
                 finished_at: entry.finished_at,
                 receive_count: entry.receive_count,
                 worker: batch.worker,
-                cold_start: batch.cold,
+                cold: batch.cold,
             };
             match deleted_at {
                 None => books.completed(queue, &attempt),

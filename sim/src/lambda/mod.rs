@@ -64,7 +64,8 @@ struct Batch {
     end: Token,
     began: Nanos,
     bill: Bill,
-    cold: bool,
+    /// How much longer than with a ready environment it took until the handler began its work.
+    cold: Nanos,
     tries: u32,
     /// First receive; the batch is dropped when its first message becomes visible again.
     since: Nanos,
