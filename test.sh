@@ -43,17 +43,36 @@ quick() {
     cargo test --workspace --locked
     heading "Release build"
     cargo build --release --locked -p versus
+    heading "Gate"
+    gate smoke --metric cost-per-million --metric backlog-max
+    gate steady --metric cost-per-million
     heading "Browser"
     VERSUS=$(target)/release/versus report/browser/run.sh
-    heading "Foreign clients"
+    heading "Foreign clients and readers"
     if python3 -c 'import ensurepip, venv' 2>/dev/null; then
         # cargo test has built the examples.
         ENDPOINT_BINARY=$(target)/debug/examples/endpoint local/tests/foreign/run.sh
+        cli/tests/formats/run.sh "$(target)/release/versus"
     elif [ -n "${CI:-}" ]; then
         fail "python3 with venv is missing (Debian: apt-get install python3-venv)"
     else
         printf 'skipped: python3 with venv is missing (Debian: apt-get install python3-venv)\n'
     fi
+}
+
+# Checks a scenario against its baseline. Simulated runs are always the same: what moves by more than a percent has to
+# be explained by a new baseline.
+gate() {
+    name=$1
+    shift
+    versus=$(target)/release/versus
+    run=$(target)/gate/$name
+    baseline=results/baselines/$name.baseline.json
+    rm -rf "$run"
+    "$versus" run "scenarios/$name.toml" --out "$run" --quiet
+    "$versus" check --baseline "$baseline" "$run" --margin 1 "$@" && return
+    fail "the check of $name ended with $?. If the change is meant, put a new baseline into the commit that explains it:
+  $versus baseline $run -o $baseline --force"
 }
 
 # Where cargo builds.

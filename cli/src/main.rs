@@ -2,7 +2,10 @@
 //!
 //! Verbs to functions, verdicts to exit codes; one file per verb.
 
+mod baseline;
 mod by_stack;
+mod calibrate;
+mod check;
 mod clock;
 mod collect;
 mod compare;
@@ -15,6 +18,7 @@ mod serve;
 
 use clap::{Parser, Subcommand};
 use model::scenario::Problems;
+use std::fmt;
 use std::process::ExitCode;
 
 /// Should this SQS worker run on ECS or on Lambda? Replays a load against both and says by how much they differ.
@@ -28,12 +32,14 @@ use std::process::ExitCode;
   versus run scenarios/steady.toml --set stacks.lambda.memory=1GB --repeat 5
   versus run scenarios/smoke.toml --target local
   versus report results/flash-crowd-20261120T120000Z-sim
+  versus check --baseline steady.baseline.json results/candidate
 
 Exit codes:
-  0  done
+  0  done, and nothing was shown to be wrong
   1  the tool failed, or a file cannot be read or written
-  2  the command line or the scenario is wrong
-  4  no verdict: the run is invalid, or nothing was compared"
+  2  the command line, the scenario or a file to be checked is wrong
+  3  a check found a regression, or an expectation of the scenario failed
+  4  no verdict: a run is invalid or missing, or nothing was compared"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -48,6 +54,12 @@ enum Verb {
     Report(report::Args),
     /// Set two runs side by side, stack by stack.
     Compare(compare::Args),
+    /// Say whether latency regressed against a baseline: a gate for CI.
+    Check(check::Args),
+    /// Write what a check needs of a run as a small file.
+    Baseline(baseline::Args),
+    /// Say how often a check of a scenario would be wrong, and what it would see.
+    CalibrateCheck(calibrate::Args),
     /// Serve the local SQS and CloudWatch endpoint alone.
     Serve(serve::Args),
     /// Send the messages of a scenario to queues that are there already.
@@ -67,9 +79,30 @@ enum Verb {
 enum Ended {
     /// Nothing was shown to be wrong.
     Well,
+    /// A check found a regression, or an expectation of the scenario failed.
+    Regressed,
     /// A validity check failed, or there was nothing to compare.
     WithoutVerdict,
 }
+
+/// Why a verb did not begin, where neither the tool nor the machine is to blame.
+#[derive(Debug)]
+enum Refusal {
+    /// What was asked for is wrong, or a file is not what it should be.
+    Usage(String),
+    /// There is nothing to judge.
+    NoVerdict(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(text) | Self::NoVerdict(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 fn main() -> ExitCode {
     if let Some(code) = local::process::run_if_child(std::env::args_os()) {
@@ -79,6 +112,9 @@ fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Report(args) => report::report(&args),
         Verb::Compare(args) => compare::compare(&args),
+        Verb::Check(args) => check::check(&args),
+        Verb::Baseline(args) => baseline::baseline(&args),
+        Verb::CalibrateCheck(args) => calibrate::calibrate(&args),
         Verb::Serve(args) => serve::serve(&args),
         Verb::Seed(args) => seed::seed(&args),
         Verb::Collect(args) => collect::collect(&args),
@@ -88,6 +124,7 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::Regressed) => ExitCode::from(3),
         Ok(Ended::WithoutVerdict) => ExitCode::from(4),
         Err(error) => {
             if let Some(problems) = error.downcast_ref::<Problems>() {
@@ -95,7 +132,11 @@ fn main() -> ExitCode {
                 return ExitCode::from(2);
             }
             eprintln!("versus: {error:#}");
-            ExitCode::FAILURE
+            match error.downcast_ref::<Refusal>() {
+                Some(Refusal::Usage(_)) => ExitCode::from(2),
+                Some(Refusal::NoVerdict(_)) => ExitCode::from(4),
+                None => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -67,7 +67,7 @@ pub(crate) fn open(place: &Path) -> Result<Run> {
 }
 
 /// A run, or the repeats in a folder of them, in order.
-fn places(path: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn places(path: &Path) -> Result<Vec<PathBuf>> {
     let mut repeats: Vec<PathBuf> =
         (1..).map(|index| path.join(format!("repeat-{index}"))).take_while(|place| place.is_dir()).collect();
     if repeats.is_empty() || path.join("run.json").exists() {
@@ -116,6 +116,16 @@ pub(crate) fn judge(folder: &Path, runs: &[Run], options: Options, quiet: bool) 
         print(&report::text(&judgement))?;
         eprintln!("\nReport: {}", page.display());
     }
+    let failed: Vec<_> =
+        report::check::expectations(runs).into_iter().filter(|e| e.holds != Some(true)).collect();
+    for expectation in &failed {
+        eprintln!("versus: {}", report::check::render::expectation_line(expectation));
+    }
     let withheld = summary["valid"] != true || summary["verdict"]["form"] == "withheld";
-    Ok(if withheld { Ended::WithoutVerdict } else { Ended::Well })
+    Ok(match (failed.is_empty(), withheld) {
+        // Of a run whose figures mean nothing no expectation was judged.
+        (false, _) => Ended::Regressed,
+        (true, true) => Ended::WithoutVerdict,
+        (true, false) => Ended::Well,
+    })
 }

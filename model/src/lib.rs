@@ -3,6 +3,7 @@
 //! Data flows one way: scenario -> plan -> run -> report. Everything that measures writes a run, everything
 //! that judges reads one. Pure: no async, no AWS, no clock.
 
+pub mod baseline;
 pub mod breakdown;
 pub mod journal;
 pub mod plan;

@@ -484,6 +484,7 @@ mod tests {
             message: Message { work: Distribution::Exponential { mean: MILLISECOND }, ..Message::default() },
             stacks: Vec::new(),
             faults: Vec::new(),
+            expect: Vec::new(),
             parameters: Parameters::default(),
         }
     }

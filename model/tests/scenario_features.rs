@@ -2,9 +2,10 @@
 
 use model::scenario::{
     Adjustment, Alarm, AlarmMetric, Architecture, Arrivals, Batches, Capacity, Comparison, Delete,
-    Distribution, Ecs, Fault, FaultKind, InitDuration, Lambda, Message, MissingData, Package, Parameters,
-    Platform, Poll, ProvisionedPollers, Provisioning, Queue, Rate, Runtime, ScalingPolicy, Scenario,
-    Scheduled, Stack, Statistic, Step, StepScaling, TargetTracking, TraceInterval, Worker, describe, parse,
+    Distribution, Ecs, Expect, Fault, FaultKind, InitDuration, Lambda, Limit, Message, MissingData, Package,
+    Parameters, Platform, Poll, ProvisionedPollers, Provisioning, Queue, Rate, Runtime, ScalingPolicy,
+    Scenario, Scheduled, Stack, Statistic, Step, StepScaling, TargetTracking, TraceInterval, Worker,
+    describe, parse,
 };
 use model::time::{DAY, HOUR, MILLISECOND, MINUTE, SECOND};
 
@@ -68,6 +69,7 @@ fn a_minimal_scenario_has_the_defaults() {
     assert_eq!(scenario.message, Message::default());
     assert_eq!(scenario.parameters, Parameters::default());
     assert_eq!(scenario.faults, []);
+    assert_eq!(scenario.expect, []);
     assert_eq!(
         (&scenario.stacks[0].command, scenario.stacks[0].provisioning),
         (&None, Provisioning::Modelled)
@@ -243,6 +245,35 @@ fn every_kind_of_fault() {
     for fault in &scenario.faults {
         assert!(fault.to_string().starts_with(fault.kind.name()) && text.contains(fault.kind.name()));
     }
+}
+
+#[test]
+fn every_unit_of_an_expectation() {
+    let text = concat!(
+        "[[expect]]\nstack = \"ecs\"\nmetric = \"p99\"\nbelow = \"2s\"\n",
+        "[[expect]]\nstack = \"ecs\"\nmetric = \"p99\"\nabove = \"1 ms\"\n",
+        "[[expect]]\nstack = \"lambda\"\nmetric = \"cost-per-million\"\nbelow = \"$0.90\"\n",
+        "[[expect]]\nstack = \"lambda\"\nmetric = \"cold-start-share\"\nbelow = \"0.5 %\"\n",
+        "[[expect]]\nstack = \"ecs\"\nmetric = \"achieved-rate\"\nabove = \"600/min\"\n",
+        "[[expect]]\nstack = \"ecs\"\nmetric = \"backlog-max\"\nbelow = 1000\n",
+    );
+    let expect = |stack: &str, metric: &str, below, limit| Expect {
+        stack: stack.into(),
+        metric: metric.into(),
+        below,
+        limit,
+    };
+    let expected = [
+        expect("ecs", "p99", true, Limit::Span(2 * SECOND)),
+        expect("ecs", "p99", false, Limit::Span(MILLISECOND)),
+        expect("lambda", "cost-per-million", true, Limit::Usd(0.9)),
+        expect("lambda", "cold-start-share", true, Limit::Share(0.005)),
+        expect("ecs", "achieved-rate", false, Limit::Rate(10.0)),
+        expect("ecs", "backlog-max", true, Limit::Number(1_000.0)),
+    ];
+    let scenario = read(&format!("{PHASE}{text}{STACKS}"));
+    assert_eq!(scenario.expect, expected);
+    assert_eq!(scenario.expect[3].to_string(), "lambda cold-start-share below 0.5 %");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `summary.json`: every number of a report with its unit, direction and estimate per stack.
 
+use crate::check;
 use crate::cost::CostLine;
 use crate::difference::Difference;
 use crate::judgement::{Judgement, Row};
@@ -37,6 +38,7 @@ pub fn summary(judgement: &Judgement) -> Value {
         "objections": judgement.objections,
         "verdict": { "form": judgement.verdict.name(), "sentence": judgement.verdict.sentence(&names) },
         "intervals": judgement.intervals,
+        "expectations": check::render::expectations(&check::expectations(judgement.runs)),
         "stacks": names,
         "metrics": judgement.rows.iter().map(|row| metric(row, &names)).collect::<Vec<_>>(),
         "bills": by_stack(judgement, |view| match &view.cost {

@@ -2,6 +2,7 @@
 //!
 //! Goals: says first whether the run is a simulation; aligned without colour; every number from the metric table.
 
+use crate::check;
 use crate::difference::Word;
 use crate::estimate::Estimate;
 use crate::format::{self, ABSENT, NBSP, counted};
@@ -156,23 +157,44 @@ fn cells(row: &Row, names: &[&str]) -> Vec<String> {
 /// The longer side of an interval, as a share of the value, up to which `± ` says enough: beyond, both ends do.
 const NARROW: f64 = 0.3;
 
-/// The estimates of a row in one unit; where there is an interval, with `± ` and its longer side as a share of the
-/// value, or with its ends.
+/// Less than `<0.01 %` need not be said.
+const NOTHING: f64 = 1e-4;
+
+/// The estimates of a row in one unit, each with its interval, if it has one, on the same line.
 pub(crate) fn estimates(row: &Row) -> Vec<String> {
-    let shown = format::row(row.metric.unit, &row.values());
-    let with_interval = |(text, estimate): (String, &Option<Estimate>)| match estimate {
-        Some(Estimate { value, low: Some(low), high: Some(high), .. }) if *value != 0.0 => {
-            let side = (high - value).max(value - low);
-            let share = side / value.abs();
-            if share <= NARROW {
-                return format!("{text} ± {}", format::percent(share));
-            }
-            let ends = format::row(row.metric.unit, &[Some(*low), Some(*high)]);
-            format!("{text} ({} to {})", ends[0], ends[1])
-        }
-        _ => text,
+    let together = |(text, interval): (String, Option<String>)| match interval {
+        Some(narrow) if narrow.starts_with('±') => format!("{text} {narrow}"),
+        Some(ends) => format!("{text} ({ends})"),
+        None => text,
     };
-    shown.into_iter().zip(&row.estimates).map(with_interval).collect()
+    values_and_intervals(row).into_iter().map(together).collect()
+}
+
+/// The estimates of a row in one unit, and their intervals: `± ` and the longer side as a share of the value, or both
+/// ends in the value's unit. An interval that rounds to nothing is left out.
+pub(crate) fn values_and_intervals(row: &Row) -> Vec<(String, Option<String>)> {
+    let shown = format::row(row.metric.unit, &row.values());
+    let interval = |estimate: &Option<Estimate>| estimate.as_ref().and_then(Estimate::interval);
+    let ends = format::row_of_ends(
+        row.metric.unit,
+        &row.values(),
+        &row.estimates.iter().map(interval).collect::<Vec<_>>(),
+    );
+    let with_interval = |((text, ends), estimate): ((String, Option<String>), &Option<Estimate>)| {
+        let share = estimate.as_ref().and_then(|estimate| {
+            let (low, high) = estimate.interval()?;
+            let side = (high - estimate.value).max(estimate.value - low);
+            (estimate.value != 0.0).then(|| side / estimate.value.abs())
+        });
+        let interval = match share {
+            Some(share) if share < NOTHING => None,
+            Some(share) if share <= NARROW => Some(format!("± {}", format::percent(share))),
+            Some(_) => ends,
+            None => None,
+        };
+        (text, interval)
+    };
+    shown.into_iter().zip(ends).zip(&row.estimates).map(with_interval).collect()
 }
 
 /// How a stack differs from the reference, with the interval if there is one.
@@ -221,6 +243,12 @@ fn tail(out: &mut String, judgement: &Judgement) {
         for objection in &judgement.objections {
             let _ = writeln!(out, "  {objection}");
         }
+    }
+    let expectations = check::expectations(judgement.runs);
+    if !expectations.is_empty() {
+        let _ = writeln!(out, "\nExpectations of the scenario");
+        let line = check::render::expectation_line;
+        expectations.iter().for_each(|expectation| _ = writeln!(out, "  {}", line(expectation)));
     }
     let _ = writeln!(out);
     accounts(judgement).iter().for_each(|line| _ = writeln!(out, "{line}"));

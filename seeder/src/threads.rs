@@ -56,6 +56,7 @@ mod tests {
             message: Message::default(),
             stacks: Vec::new(),
             faults: Vec::new(),
+            expect: Vec::new(),
             parameters: Parameters::default(),
         }
     }

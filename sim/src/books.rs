@@ -61,7 +61,8 @@ pub(crate) struct Attempt {
     pub(crate) finished_at: Nanos,
     pub(crate) receive_count: u32,
     pub(crate) worker: u32,
-    pub(crate) cold_start: bool,
+    /// What of received to started the worker needed to start; 0 if it was ready.
+    pub(crate) cold: Nanos,
 }
 
 /// Counters of the window that is open, by CloudWatch metric.
@@ -290,7 +291,7 @@ impl Books {
         self.recorder.completed(load.window, &spans);
         self.sampler.completed(u64::from(load.seq), load.at, spans.latency);
         if load.at >= self.warmup {
-            self.breakdown.completed(0, &spans, attempt.cold_start);
+            self.breakdown.completed(0, &spans, attempt.cold);
         }
         if self.records.is_some() {
             self.record(load, attempt, deleted_at);
@@ -306,7 +307,7 @@ impl Books {
         record.finished_at = Some(attempt.finished_at);
         record.deleted_at = deleted_at;
         record.worker = Some(attempt.worker);
-        record.cold_start = attempt.cold_start;
+        record.cold_start = attempt.cold > 0;
     }
 
     /// An attempt ended without success: failed, killed, or never begun.

@@ -15,11 +15,14 @@ use model::windows::Windows;
 use platform::sqs::{Queue, Settings};
 use std::thread;
 
-/// What is kept of a simulation beyond its run.
+/// What is asked of a simulation beyond its scenario.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// Keep one record per message: memory then grows with the plan.
     pub records: bool,
+    /// Another run of the same plan: everything that is drawn by a stack, and not by the plan, is drawn anew. 0 is the
+    /// run that the seed stands for.
+    pub noise: u64,
 }
 
 /// Where a scenario came from: copied into the manifest.
@@ -62,13 +65,16 @@ struct Outcome {
 pub fn simulate(scenario: &Scenario, provenance: &Provenance, options: Options) -> Simulated {
     let plan = Plan::new(scenario);
     let window = Windows::width_for(plan.load_end());
+    // The plan is drawn already: from here on the seed is that of the stacks.
+    let seed = scenario.seed ^ options.noise.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    let drawing = &Scenario { seed, ..scenario.clone() };
     let outcomes: Vec<Outcome> = thread::scope(|scope| {
         let threads: Vec<_> = scenario
             .stacks
             .iter()
             .map(|stack| {
                 let plan = plan.clone();
-                scope.spawn(move || simulate_stack(scenario, stack, plan, window, options))
+                scope.spawn(move || simulate_stack(drawing, stack, plan, window, options))
             })
             .collect();
         threads

@@ -4,7 +4,7 @@ mod local_target;
 
 use crate::output;
 use crate::report::{browse, judge};
-use crate::{Ended, output::print};
+use crate::{Ended, Refusal, output::print};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use model::plan::Plan;
@@ -77,6 +77,9 @@ impl Target {
 
 pub(crate) fn run(args: &Args) -> Result<Ended> {
     let (scenario, source) = scenario::load(&args.scenario, &args.overrides, args.seed)?;
+    report::check::understood(&scenario.expect).map_err(|problems| {
+        Refusal::Usage(format!("{}: {}", source.path, problems.join(&format!("\nversus: {}: ", source.path))))
+    })?;
     if args.worker.is_some() && args.target == Target::Sim {
         bail!("--worker has no use in a simulation: add --target local, or leave it out");
     }
@@ -133,7 +136,8 @@ fn simulate_into(place: &Path, scenario: &Scenario, source: &Source, args: &Args
         repeat: (index, args.repeat),
         tool_version: env!("CARGO_PKG_VERSION").into(),
     };
-    let simulated = sim::simulate(scenario, &provenance, Options { records: args.messages });
+    let simulated =
+        sim::simulate(scenario, &provenance, Options { records: args.messages, ..Options::default() });
     model::run::write(place, &simulated.run)?;
     if args.messages {
         for (entry, records) in simulated.run.manifest.stacks.iter().zip(&simulated.records) {

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should fail")]
 
+mod check;
 mod coverage;
 mod errors;
+mod false_alarms;
 mod lab;
 mod local_target;
 mod prices;

@@ -7,6 +7,7 @@ mod arrivals;
 mod check;
 mod describe;
 mod ecs;
+mod expect;
 mod faults;
 mod files;
 mod injection;
@@ -31,6 +32,7 @@ mod units;
 
 pub use describe::describe;
 pub use ecs::{Capacity, Delete, Ec2, Ecs, INSTANCE_TYPES, InstanceType, Poll, Worker};
+pub use expect::{Expect, Limit};
 pub use faults::{Fault, FaultKind};
 pub use lambda::{InitDuration, Lambda, Package, ProvisionedPollers, Runtime};
 pub use load::{Arrivals, Batches, Distribution, Message, Phase, Rate, TraceInterval};
@@ -68,6 +70,8 @@ pub struct Scenario {
     pub stacks: Vec<Stack>,
     /// What goes wrong, and when.
     pub faults: Vec<Fault>,
+    /// Thresholds for its results.
+    pub expect: Vec<Expect>,
     /// The beliefs about AWS that are in force.
     pub parameters: Parameters,
 }

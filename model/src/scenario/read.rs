@@ -4,6 +4,7 @@
 //! Non-goals: files other than the scenario and its traces, and any opinion on good configuration.
 
 use super::arrivals::phase;
+use super::expect::{self, EXPECT, expect};
 use super::files::said;
 use super::injection::{self, FAULT, fault};
 use super::kinds::{At, Bytes, Choice, Count, Kind, Line, Number, Span, Sub, Text, Whole};
@@ -153,6 +154,8 @@ pub(super) fn scenario(t: &mut Table<'_>) -> Option<Scenario> {
     );
     let doc = "What goes wrong, and when: the same for every target.";
     let faults = t.get("faults", doc, &List(Sub(FAULT, fault), injection::MOST), Vec::new());
+    let doc = "Thresholds for the results: a run that misses one exits with 3.";
+    let expect = t.get("expect", doc, &List(Sub(EXPECT, expect), expect::MOST), Vec::new());
     let scenario = Scenario {
         title: title?,
         analysis: analysis?,
@@ -164,10 +167,12 @@ pub(super) fn scenario(t: &mut Table<'_>) -> Option<Scenario> {
         message,
         stacks: stacks?,
         faults,
+        expect,
         parameters,
     };
     if t.clean() {
         check::scenario(t, &scenario);
+        expect::check(t, &scenario);
     }
     Some(scenario)
 }

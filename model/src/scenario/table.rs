@@ -239,7 +239,7 @@ impl<'a> Table<'a> {
     }
 
     fn refuse_unknown(&self) {
-        const FEW: usize = 12;
+        const FEW: usize = 13;
         if self.lenient {
             return;
         }

@@ -21,6 +21,10 @@ pub(super) const SIZE_PATTERN: &str = r"^\s*[0-9][0-9_,]*(\.[0-9]+)?\s*(B|KB|MB|
 pub(super) const RATE_PATTERN: &str =
     r"^\s*[0-9][0-9_,]*(\.[0-9]+)?\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day)\s*$";
 
+/// What dollars and percent look like.
+pub(super) const AMOUNT_PATTERN: &str =
+    r"^\s*(\$\s*[0-9][0-9_,]*(\.[0-9]+)?|[0-9][0-9_,]*(\.[0-9]+)?\s*(USD|%))\s*$";
+
 const DURATIONS: &[(&str, u64)] = &[
     ("ns", 1),
     ("us", MICROSECOND),
@@ -56,6 +60,11 @@ struct Decimal {
 }
 
 impl Decimal {
+    fn value(&self) -> f64 {
+        let power = (0..self.scale).fold(1.0, |power, _| power * 10.0);
+        self.digits as f64 / power
+    }
+
     /// The largest whole number of parts that is not above `self * parts`; `None` if it does not fit.
     fn of(&self, parts: u64) -> Option<u64> {
         let scaled = self.digits.checked_mul(u128::from(parts))?;
@@ -172,8 +181,13 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
             quoted(unit)
         ));
     };
-    let power = (0..number.scale).fold(1.0, |power, _| power * 10.0);
-    Ok(number.digits as f64 / power / *seconds as f64)
+    Ok(number.value() / *seconds as f64)
+}
+
+/// A number without a unit, such as `1,000` or `0.45`.
+pub(super) fn plain(text: &str) -> Option<f64> {
+    let (number, rest) = decimal(text.trim())?;
+    rest.is_empty().then(|| number.value())
 }
 
 /// A span as a person would write it.

@@ -6,7 +6,30 @@
 //!
 //! The rule and its defaults are those of docs/METHODOLOGY.md, "The check".
 
+mod baseline;
+mod comparable;
+mod confirm;
+mod decide;
+mod expect;
+mod history;
+mod latency;
+mod quantiles;
+mod rates;
 pub mod render;
+mod resample;
+mod rule;
+mod single;
+mod student;
+#[cfg(test)]
+mod tests;
+mod windows;
+
+pub use baseline::baseline;
+pub use confirm::confirmed;
+pub use decide::decide;
+pub use expect::{expect, expectations, metric, metric_names, thresholds, understood};
+pub use rates::{EFFECTS, Rates, rates};
+pub use single::gateable;
 
 use crate::format::Unit;
 
@@ -118,6 +141,14 @@ pub enum Outcome {
 /// A threshold of the scenario.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expectation {
+    /// The stack.
+    pub stack: String,
+    /// The metric's name.
+    pub metric: String,
+    /// Its unit.
+    pub unit: Unit,
+    /// Whether the value has to be below the threshold; else above.
+    pub below: bool,
     /// As written, e.g. `lambda latency-p99 below 2 s`.
     pub text: String,
     /// The value found.

@@ -292,7 +292,7 @@ fn attempt_of(entry: &Entry, started_at: Nanos, finished_at: Nanos, task: TaskId
         finished_at,
         receive_count: entry.receive_count,
         worker: task,
-        cold_start: false,
+        cold: 0,
     }
 }
 

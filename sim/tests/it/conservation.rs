@@ -210,7 +210,11 @@ fn check_parts(stack: &StackRun, warmup: Nanos) -> Result<(), String> {
 fn check_world(seed: u64) {
     let scenario = random_scenario(seed);
     let planned = Plan::new(&scenario).count() as u64;
-    let out = sim::simulate(&scenario, &Provenance::default(), Options { records: seed.is_multiple_of(4) });
+    let out = sim::simulate(
+        &scenario,
+        &Provenance::default(),
+        Options { records: seed.is_multiple_of(4), ..Options::default() },
+    );
     for (index, (entry, stack)) in out.run.manifest.stacks.iter().zip(&out.run.stacks).enumerate() {
         let name = format!("seed {seed}, {}", entry.name);
         let ledger = entry.ledger;
@@ -250,7 +254,13 @@ fn a_thousand_random_worlds_conserve_their_messages() {
 #[test]
 fn equal_seeds_give_equal_runs() {
     for seed in 0..20 {
-        let run = || sim::simulate(&random_scenario(seed), &Provenance::default(), Options { records: true });
+        let run = || {
+            sim::simulate(
+                &random_scenario(seed),
+                &Provenance::default(),
+                Options { records: true, ..Options::default() },
+            )
+        };
         let (a, b) = (run(), run());
         assert_eq!(a.run, b.run, "seed {seed}");
         assert_eq!(a.records, b.records, "seed {seed}");
@@ -264,4 +274,22 @@ fn stacks_do_not_move_each_other() {
     let alone = Scenario { stacks: vec![both.stacks[1].clone()], ..both.clone() };
     let of = |scenario: &Scenario| sim::simulate(scenario, &Provenance::default(), Options::default()).run;
     assert_eq!(of(&both).stacks[1], of(&alone).stacks[0]);
+}
+
+/// Another run of a plan: the same messages, other chance.
+#[test]
+fn another_noise_is_another_run_of_the_same_plan() {
+    let scenario = random_scenario(3);
+    let of = |noise| {
+        let options = Options { noise, ..Options::default() };
+        sim::simulate(&scenario, &Provenance::default(), options).run
+    };
+    assert_eq!(of(0), sim::simulate(&scenario, &Provenance::default(), Options::default()).run);
+    assert_eq!(of(1), of(1));
+    let manifest = |noise| of(noise).manifest;
+    assert_eq!(
+        (manifest(0).plan_hash, manifest(0).seed, manifest(0).scenario_hash),
+        (manifest(1).plan_hash, manifest(1).seed, manifest(1).scenario_hash)
+    );
+    assert!(of(0).stacks != of(1).stacks && of(1).stacks != of(2).stacks);
 }

@@ -40,7 +40,8 @@ fn during(from: Nanos, until: Nanos, kind: FaultKind) -> Fault {
 
 fn simulate(scenario: &Scenario, faults: Vec<Fault>) -> Simulated {
     let scenario = Scenario { faults, ..scenario.clone() };
-    let out = sim::simulate(&scenario, &Provenance::default(), Options { records: true });
+    let out =
+        sim::simulate(&scenario, &Provenance::default(), Options { records: true, ..Options::default() });
     for (entry, records) in out.run.manifest.stacks.iter().zip(&out.records) {
         assert!(entry.ledger.balances(), "{}: {:?}", entry.name, entry.ledger);
         records.iter().for_each(|record| model::record::check_order(record).unwrap());

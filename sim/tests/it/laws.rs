@@ -1,10 +1,11 @@
 //! The published ramps and stories, seen in whole runs.
 
 use crate::worlds::{function, one_by_one, scenario, simulate, stack};
+use model::breakdown::Part;
 use model::scenario::{
-    Adjustment, Alarm, AlarmMetric, Arrivals, Comparison, Distribution, Ecs, Lambda, MissingData, Parameters,
-    Platform, Poll, ProvisionedPollers, Queue, Rate, ScalingPolicy, Scenario, Stack, Statistic, Step,
-    StepScaling, TargetTracking, Worker,
+    Adjustment, Alarm, AlarmMetric, Arrivals, Batches, Comparison, Distribution, Ecs, Lambda, MissingData,
+    Parameters, Phase, Platform, Poll, ProvisionedPollers, Queue, Rate, ScalingPolicy, Scenario, Stack,
+    Statistic, Step, StepScaling, TargetTracking, Worker,
 };
 use model::series::metric;
 use model::time::{HOUR, MINUTE, Nanos, SECOND};
@@ -315,4 +316,27 @@ fn a_trickle_gives_batches_of_one() {
     let usage = &out.run.stacks[0].usage;
     let planned = out.run.manifest.planned;
     assert!(usage.quantity(Item::LambdaRequests, "") as f64 > 0.98 * planned as f64);
+}
+
+/// The initialisation is a cold start for each message of the batch that waited for it, and once: what passes while
+/// those before it are worked on is not.
+#[test]
+fn a_cold_batch_waits_for_its_environment_once() {
+    let lambda = Lambda { batch_size: 10, batching_window: SECOND, ..Lambda::default() };
+    let ten = Batches { count: Some(1), size: (10, 10), gap: (SECOND, SECOND) };
+    let mut world = scenario(
+        0.0,
+        MINUTE,
+        Distribution::Constant(SECOND),
+        vec![stack("lambda", Platform::Lambda(lambda))],
+    );
+    world.phases = vec![Phase { name: "ten".into(), duration: None, arrivals: Arrivals::Batches(ten) }];
+    let out = simulate(&world);
+    assert_eq!(total(&out, metric::COLD_STARTS), 1.0, "one batch");
+    let all = out.run.stacks[0].breakdown.slowest(1.0).unwrap();
+    assert_eq!((all.messages, all.cold), (10.0, 1.0));
+    let [gap, cold] = [Part::PollGap, Part::ColdStart].map(|part| all.parts_ms[part as usize]);
+    assert!((200.0..1_000.0).contains(&cold), "an initialisation each, not {cold} ms");
+    // 0 to 9 s behind the others, and delivery.
+    assert!((4_500.0..5_700.0).contains(&gap), "{gap} ms");
 }
