@@ -6,6 +6,7 @@ use crate::{Ended, Refusal};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use model::baseline::{Baseline, Unreadable};
+use model::run::Run;
 use model::scenario::Expect;
 use report::check::{self, Check, Outcome, Settings, Verdict, render};
 use std::path::{Path, PathBuf};
@@ -153,6 +154,18 @@ fn compared(args: &Args) -> Result<Check> {
     }
     check.expectations = check::expect(&candidates.expect, &candidates.runs);
     Ok(check)
+}
+
+/// How runs did against baselines, by the rule's defaults; `None` without any.
+pub(crate) fn against(baselines: &[PathBuf], runs: &[Run]) -> Result<Option<Check>> {
+    if baselines.is_empty() {
+        return Ok(None);
+    }
+    let name =
+        |number: usize| if runs.len() == 1 { "this run".to_owned() } else { format!("repeat {number}") };
+    let candidates: Vec<_> =
+        (1..).zip(runs).map(|(number, run)| (name(number), check::baseline(run))).collect();
+    Ok(Some(check::decide(&read(baselines)?.runs, &candidates, &Settings::default())))
 }
 
 /// What was read.

@@ -1,10 +1,11 @@
 //! `versus report`: from stored runs to the page and the summary.
 
-use crate::Ended;
 use crate::output::{self, print};
+use crate::{Ended, check};
 use anyhow::{Context, Result, bail};
 use model::run::Run;
 use report::Options;
+use report::check::Check;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `versus report`.
@@ -17,6 +18,10 @@ pub(crate) struct Args {
     /// Folder for report.html and summary.json [default: that of the first run].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Add a section that sets the run against this one (several times for a history): a run, or a file that
+    /// `versus baseline` wrote. `versus check` is the gate.
+    #[arg(long, value_name = "RUN|FILE")]
+    baseline: Vec<PathBuf>,
     /// Open the report in the browser.
     #[arg(long)]
     open: bool,
@@ -43,8 +48,9 @@ pub(crate) fn report(args: &Args) -> Result<Ended> {
         );
     }
     let folder = args.out.clone().unwrap_or_else(|| args.runs[0].clone());
+    let against = check::against(&args.baseline, &runs)?;
     output::make_folder(&folder)?;
-    let ended = judge(&folder, &runs, Options { free_tier: args.free_tier }, args.quiet)?;
+    let ended = judge_against(&folder, &runs, Options { free_tier: args.free_tier }, against, args.quiet)?;
     if args.open {
         browse(&folder)?;
     }
@@ -106,7 +112,20 @@ fn together(runs: Vec<Run>) -> Result<Vec<Run>> {
 
 /// Writes `report.html` and `summary.json`, prints the summary, and says whether there is a verdict.
 pub(crate) fn judge(folder: &Path, runs: &[Run], options: Options, quiet: bool) -> Result<Ended> {
-    let judgement = report::judge(runs, options)?;
+    judge_against(folder, runs, options, None, quiet)
+}
+
+fn judge_against(
+    folder: &Path,
+    runs: &[Run],
+    options: Options,
+    against: Option<Check>,
+    quiet: bool,
+) -> Result<Ended> {
+    let mut judgement = report::judge(runs, options)?;
+    if let Some(check) = against {
+        judgement = judgement.against(check);
+    }
     let summary = report::summary(&judgement);
     let text = serde_json::to_string_pretty(&summary).context("summary.json")?;
     output::write(&folder.join("summary.json"), text + "\n")?;

@@ -4,6 +4,7 @@
 //! intervals from its own blocks of time, where a number has any.
 
 use crate::bootstrap::Bootstrap;
+use crate::check::Check;
 use crate::difference::{Difference, Word};
 use crate::estimate::Estimate;
 use crate::format;
@@ -30,6 +31,8 @@ pub struct Judgement<'a> {
     pub(crate) verdict: Verdict,
     /// What the intervals rest on, or why there are none.
     pub(crate) intervals: String,
+    /// How the run did against its baselines, if there are any.
+    pub(crate) against: Option<Check>,
 }
 
 /// A metric over all stacks.
@@ -82,7 +85,7 @@ pub fn judge(runs: &[Run], options: Options) -> Result<Judgement<'_>> {
     let rows: Vec<Row> = METRICS.iter().map(|metric| evidence.row(metric)).collect();
     let views = all.swap_remove(0);
     let verdict = verdict::decide(&views, &rows, &objections);
-    Ok(Judgement { runs, options, views, rows, objections, verdict, intervals })
+    Ok(Judgement { runs, options, views, rows, objections, verdict, intervals, against: None })
 }
 
 /// What a reader must know about intervals.
@@ -92,7 +95,7 @@ fn intervals(bootstrap: Option<&Result<Bootstrap, &'static str>>, runs: usize) -
             "means over {runs} repeats; ±, or a range, is the 95 % interval; differences are means of the repeats' ratios"
         ),
         Some(Ok(bootstrap)) => format!(
-            "±, or a range, is the 95 % interval of percentiles, from {} blocks of {}; the other figures need repeats for one",
+            "±, or a range, is the 95 % interval of percentiles, from {} blocks of {}; those that one event makes, and the other figures, need repeats for one",
             bootstrap.blocks(),
             format::span(bootstrap.block())
         ),
@@ -101,6 +104,12 @@ fn intervals(bootstrap: Option<&Result<Bootstrap, &'static str>>, runs: usize) -
 }
 
 impl<'a> Judgement<'a> {
+    /// The same with a section of its own for what a check found.
+    #[must_use]
+    pub fn against(self, check: Check) -> Self {
+        Self { against: Some(check), ..self }
+    }
+
     /// The first run: the one that charts show.
     pub(crate) fn first(&self) -> &'a Run {
         &self.runs[0]

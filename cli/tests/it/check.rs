@@ -47,6 +47,25 @@ fn a_run_has_not_regressed_against_itself() {
 }
 
 #[test]
+fn a_report_has_a_section_for_its_baseline() {
+    let place = two_runs("report-baseline");
+    expect(0, &place, &["report", "after", "-q"]);
+    let page = |place: &Path| fs::read_to_string(place.join("after/report.html")).unwrap();
+    assert!(!page(&place).contains("id=\"baseline\""));
+    // The report tells; only the check is a gate.
+    expect(0, &place, &["baseline", "before", "-o", "before.json"]);
+    let arguments = ["report", "after", "-q", "--baseline", "before", "--baseline", "before.json"];
+    expect(0, &place, &arguments);
+    let with = page(&place);
+    for words in
+        ["id=\"baseline\"", "href=\"#baseline\"", "REGRESSED: ", "✗ regressed", "path class=\"l ink\""]
+    {
+        assert!(with.contains(words), "{words}");
+    }
+    says(&expect(2, &place, &["report", "after", "--baseline", "smoke.toml"]), &["smoke.toml"]);
+}
+
+#[test]
 fn a_slower_run_has_regressed_in_every_format() {
     let place = two_runs("check-slower");
     let done = expect(3, &place, &["check", "--baseline", "before", "after"]);

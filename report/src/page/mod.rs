@@ -6,6 +6,7 @@
 //! Non-goals: deciding anything (see `judgement`), and numbers that are not in the metric table or a series.
 
 mod backlog;
+mod baseline;
 mod capacity;
 mod cost;
 mod differences;
@@ -130,7 +131,7 @@ impl<'a> Subject<'a> {
 }
 
 fn figures(subject: &Subject) -> Result<Vec<Figure>> {
-    Ok(vec![
+    let mut figures = vec![
         differences::figure(subject),
         pairs::figure(subject)?,
         throughput::figure(subject)?,
@@ -140,7 +141,9 @@ fn figures(subject: &Subject) -> Result<Vec<Figure>> {
         stages::figure(subject),
         capacity::figure(subject)?,
         cost::figure(subject)?,
-    ])
+    ];
+    figures.extend(baseline::figure(subject));
+    Ok(figures)
 }
 
 fn document(subject: &Subject, figures: &[Figure]) -> Markup {
