@@ -5,7 +5,7 @@ use crate::by_stack::{self, ForStack};
 use crate::clock;
 use crate::report::judge;
 use anyhow::{Context, Result};
-use collector::{Options, Stack};
+use collector::{Deployed, Options};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +15,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct Args {
     /// Folder of a run that `versus seed` began, or has finished sending.
     run: PathBuf,
+    /// What is deployed, as `aws cloudformation describe-stacks` or `terraform output -json` prints it; a run of
+    /// --target aws knows it already (may be given several times).
+    #[arg(long, value_name = "FILE")]
+    outputs: Vec<PathBuf>,
     /// The queue of a stack, by its URL: its depth is sampled, its metrics are fetched.
     #[arg(long = "queue", value_name = "STACK=URL")]
     queues: Vec<ForStack>,
@@ -24,9 +28,16 @@ pub(crate) struct Args {
     /// Name of the Lambda function of a stack.
     #[arg(long = "function", value_name = "STACK=NAME")]
     functions: Vec<ForStack>,
+    /// Log group that the workers of a stack print to.
+    #[arg(long = "log-group", value_name = "STACK=NAME")]
+    log_groups: Vec<ForStack>,
     /// ECS cluster and service of a stack.
     #[arg(long = "service", value_name = "STACK=CLUSTER/SERVICE")]
     services: Vec<ForStack>,
+    /// Folder of another seeder that sent its own part of the same plan from the same --start-at on (may be given
+    /// several times).
+    #[arg(long, value_name = "DIR")]
+    sends: Vec<PathBuf>,
     /// Do not ask CloudWatch: the endpoint has none.
     #[arg(long)]
     no_metrics: bool,
@@ -52,11 +63,27 @@ pub(crate) fn collect(args: &Args) -> Result<Ended> {
         ("--records", &args.records),
         ("--function", &args.functions),
         ("--service", &args.services),
+        ("--log-group", &args.log_groups),
     ];
     for (flag, values) in flags {
         by_stack::check(flag, values, &names)?;
     }
-    let stacks = names.iter().map(|name| stack(args, name)).collect::<Result<Vec<_>>>()?;
+    if !args.sends.is_empty() {
+        let new = collector::merge(&args.run, &args.sends)?;
+        if !args.quiet {
+            eprintln!("{new} sends of other seeders");
+        }
+    }
+    let mut known = collector::kept(&args.run)?;
+    for (name, deployed) in collector::read_outputs(&args.outputs)? {
+        let before = known.remove(&name).unwrap_or_default();
+        known.insert(name, deployed.or(before));
+    }
+    let mut stack = |name: &&str| {
+        let given = stack(args, name)?;
+        Ok(given.or(known.remove(*name).unwrap_or_default()))
+    };
+    let stacks = names.iter().map(&mut stack).collect::<Result<Vec<_>>>()?;
     let stopped = Arc::new(AtomicBool::new(false));
     clock::on_interrupt({
         let stopped = Arc::clone(&stopped);
@@ -73,12 +100,14 @@ pub(crate) fn collect(args: &Args) -> Result<Ended> {
     judge(&args.run, &[run], report::Options { free_tier: args.free_tier }, args.quiet)
 }
 
-fn stack(args: &Args, name: &str) -> Result<Stack> {
+fn stack(args: &Args, name: &str) -> Result<Deployed> {
     let service = by_stack::last(&args.services, name).map(|value| {
         let both = value.split_once('/').map(|(cluster, service)| (cluster.to_owned(), service.to_owned()));
         both.with_context(|| format!("--service {name}={value}: write the cluster, / and the service"))
     });
-    Ok(Stack {
+    Ok(Deployed {
+        dead_letters: None,
+        log_group: by_stack::last(&args.log_groups, name).map(String::from),
         queue: by_stack::last(&args.queues, name).map(String::from),
         function: by_stack::last(&args.functions, name).map(String::from),
         service: service.transpose()?,

@@ -5,16 +5,22 @@
 mod baseline;
 mod by_stack;
 mod calibrate;
+mod calibration;
 mod check;
 mod clock;
 mod collect;
 mod compare;
+mod deployed;
+mod doctor;
+mod export;
 mod output;
+mod overlay;
 mod prices;
 mod report;
 mod run;
 mod seed;
 mod serve;
+mod stacks;
 
 use clap::{Parser, Subcommand};
 use model::scenario::Problems;
@@ -39,7 +45,7 @@ Exit codes:
   1  the tool failed, or a file cannot be read or written
   2  the command line, the scenario or a file to be checked is wrong
   3  a check found a regression, or an expectation of the scenario failed
-  4  no verdict: a run is invalid or missing, or nothing was compared"
+  4  no verdict: a run is invalid, missing, or cannot work, or nothing was compared"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -58,6 +64,10 @@ enum Verb {
     Check(check::Args),
     /// Write what a check needs of a run as a small file.
     Baseline(baseline::Args),
+    /// Write the messages of runs as a Parquet file, for Athena, DuckDB or Spark.
+    Export(export::Args),
+    /// Fit the simulator's beliefs to a measured run, and say how well it then predicts that run.
+    Calibrate(calibration::Args),
     /// Say how often a check of a scenario would be wrong, and what it would see.
     CalibrateCheck(calibrate::Args),
     /// Serve the local SQS and CloudWatch endpoint alone.
@@ -66,13 +76,17 @@ enum Verb {
     Seed(seed::Args),
     /// Collect what became of messages that `versus seed` sends, and report it.
     Collect(collect::Args),
+    /// Write CloudFormation templates and parameters that deploy a scenario's stacks.
+    Stacks(stacks::Args),
+    /// Look whether a run on AWS can work: credentials, permissions, queues, limits, clock, logs.
+    Doctor(doctor::Args),
     /// Drain a queue as the reference worker; its settings come from the environment.
     #[command(hide = true)]
     Worker,
     /// Print the price list in force.
     Prices(prices::Args),
-    /// Print the JSON Schema of scenario files, for editors.
-    Schema,
+    /// Print the JSON Schema of scenario files, for editors, or of a check's JSON.
+    Schema(check::Schema),
 }
 
 /// How a verb ended, if it ended well.
@@ -114,13 +128,17 @@ fn main() -> ExitCode {
         Verb::Compare(args) => compare::compare(&args),
         Verb::Check(args) => check::check(&args),
         Verb::Baseline(args) => baseline::baseline(&args),
+        Verb::Export(args) => export::export(&args),
+        Verb::Calibrate(args) => calibration::calibrate(&args),
         Verb::CalibrateCheck(args) => calibrate::calibrate(&args),
         Verb::Serve(args) => serve::serve(&args),
         Verb::Seed(args) => seed::seed(&args),
         Verb::Collect(args) => collect::collect(&args),
+        Verb::Doctor(args) => doctor::doctor(&args),
+        Verb::Stacks(args) => stacks::stacks(&args),
         Verb::Worker => return worker::main(),
         Verb::Prices(args) => prices::prices(&args),
-        Verb::Schema => output::print(&model::scenario::schema()).map(|()| Ended::Well),
+        Verb::Schema(args) => check::schema(&args),
     };
     match result {
         Ok(Ended::Well) => ExitCode::SUCCESS,

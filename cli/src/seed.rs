@@ -13,7 +13,7 @@ use seeder::{Destination, Seeder, Settings, Shard, Stop, Summary};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Time between connecting and the first message.
 const LEAD: Duration = Duration::from_secs(2);
@@ -29,9 +29,13 @@ pub(crate) struct Args {
     /// Folder of the run. If another seeder began a run there, this one sends its own part of it.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Part of the plan to send, e.g. 1/4: for several seeders beside each other.
-    #[arg(long, value_name = "I/N", default_value = "1/1")]
-    shard: Part,
+    /// Part of the plan to send, e.g. 1/4: for several seeders beside each other [default: that of an AWS Batch array
+    /// job or a Kubernetes indexed Job, else all].
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Part>,
+    /// UTC instant of the plan's beginning, e.g. 2026-11-20T12:00:00Z: the same for seeders on several machines.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339)]
+    start_at: Option<SystemTime>,
     /// Seed, instead of the scenario's.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -74,7 +78,9 @@ pub(crate) fn seed(args: &Args) -> Result<Ended> {
         tool_version: env!("CARGO_PKG_VERSION").into(),
         started_utc: String::new(),
     };
-    let mut settings = Settings { shard: args.shard.0, ..Settings::default() };
+    let shard = args.shard.map_or_else(|| array(&|name| std::env::var(name).ok()), Ok)?.0;
+    let lead = lead(args.start_at)?;
+    let mut settings = Settings { shard, ..Settings::default() };
     let joins = folder.join("run.json").exists();
     let claim = if joins { None } else { Some(output::prepare(&folder)?) };
     // Connecting first: what is wrong with the queues is then known before there is a run.
@@ -83,8 +89,12 @@ pub(crate) fn seed(args: &Args) -> Result<Ended> {
     let (collector, origin) = if joins {
         join(&folder, &collector::manifest(&scenario, &provenance))?
     } else {
-        let origin = clock::origin_in(LEAD);
-        let started_utc = humantime::format_rfc3339_millis(clock::utc() + LEAD).to_string();
+        // Connecting took its time.
+        let origin = match args.start_at {
+            Some(at) => Origin { instant: clock::origin_in(lead_to(at)).instant, utc: at },
+            None => clock::origin_in(lead),
+        };
+        let started_utc = humantime::format_rfc3339_millis(origin.utc).to_string();
         let manifest = collector::manifest(&scenario, &Provenance { started_utc, ..provenance });
         (collector::begin(&folder, &manifest, &origin)?, origin)
     };
@@ -98,6 +108,46 @@ pub(crate) fn seed(args: &Args) -> Result<Ended> {
         eprintln!("Run: {}", folder.display());
     }
     Ok(Ended::Well)
+}
+
+/// The part that an array job gives to this process.
+fn array(variable: &dyn Fn(&str) -> Option<String>) -> Result<Part> {
+    // Sources: AWS Batch user guide, "Array jobs"; Kubernetes documentation, "Indexed Job". Both count from 0.
+    let pairs = [
+        ("AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE"),
+        ("JOB_COMPLETION_INDEX", "VERSUS_SHARDS"),
+    ];
+    for (index, of) in pairs {
+        let Some(place) = variable(index) else { continue };
+        let parts = variable(of).with_context(|| {
+            format!(
+                "{index} is {place}, but {of}, the number of parts, is not set: set it, or give --shard I/N"
+            )
+        })?;
+        let part = place.parse::<u32>().ok().zip(parts.parse::<u32>().ok());
+        let Some((index, of)) = part.filter(|(index, of)| index < of) else {
+            bail!("{index} = {place:?} and {of} = {parts:?} name no part: give --shard I/N");
+        };
+        return Ok(Part(Shard { index, of }));
+    }
+    Ok(Part(Shard { index: 0, of: 1 }))
+}
+
+/// Time to the beginning of the plan.
+fn lead(start_at: Option<SystemTime>) -> Result<Duration> {
+    let Some(at) = start_at else { return Ok(LEAD) };
+    let lead = lead_to(at);
+    if lead < LEAD {
+        bail!(
+            "--start-at {} is past, or nearly: give the seeders time to connect",
+            humantime::format_rfc3339(at)
+        );
+    }
+    Ok(lead)
+}
+
+fn lead_to(at: SystemTime) -> Duration {
+    at.duration_since(clock::utc()).unwrap_or_default()
 }
 
 fn destinations(scenario: &Scenario, queues: &[ForStack]) -> Result<Vec<Destination>> {
@@ -204,5 +254,30 @@ fn tell(names: &[&str], summary: &Summary) {
     }
     if summary.stopped {
         eprintln!("The load was cut short.");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_array_job_says_which_part_to_send() {
+        let part = |set: &[(&str, &str)]| {
+            let set: Vec<(String, String)> = set.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+            array(&move |name| set.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()))
+                .map(|Part(shard)| (shard.index, shard.of))
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(part(&[]), Ok((0, 1)));
+        assert_eq!(
+            part(&[("AWS_BATCH_JOB_ARRAY_INDEX", "3"), ("AWS_BATCH_JOB_ARRAY_SIZE", "8")]),
+            Ok((3, 8))
+        );
+        assert_eq!(part(&[("JOB_COMPLETION_INDEX", "0"), ("VERSUS_SHARDS", "2")]), Ok((0, 2)));
+        assert!(
+            part(&[("JOB_COMPLETION_INDEX", "2"), ("VERSUS_SHARDS", "2")]).unwrap_err().contains("no part")
+        );
+        assert!(part(&[("JOB_COMPLETION_INDEX", "2")]).unwrap_err().contains("VERSUS_SHARDS"));
     }
 }

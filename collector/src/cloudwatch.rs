@@ -3,6 +3,7 @@
 //! Goals: the metrics of a run under AWS's own names, at one minute; asking again is harmless, for points come late.
 //! Non-goals: metric math, custom metrics, EC2 capacity.
 
+use crate::aws::meter::{DURATION_SUM, LOG_BYTES};
 use anyhow::{Context, Result, bail};
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime;
@@ -22,6 +23,8 @@ pub struct Source {
     pub function: Option<String>,
     /// ClusterName and ServiceName.
     pub service: Option<(String, String)>,
+    /// LogGroupName.
+    pub log_group: Option<String>,
 }
 
 /// Most queries of one GetMetricData. Source: CloudWatch API reference.
@@ -43,13 +46,16 @@ const SQS: [Wanted; 7] = [
     (metric::OLDEST_AGE, "Maximum", "Seconds"),
 ];
 
-const LAMBDA: [Wanted; 5] = [
+const LAMBDA: [Wanted; 6] = [
     (metric::INVOCATIONS, "Sum", "Count"),
     (metric::ERRORS, "Sum", "Count"),
     (metric::THROTTLES, "Sum", "Count"),
     (metric::CONCURRENCY, "Maximum", "Count"),
     (metric::DURATION, "Average", "Milliseconds"),
+    (DURATION_SUM, "Sum", "Milliseconds"),
 ];
+
+const LOGS: [Wanted; 1] = [(LOG_BYTES, "Sum", "Bytes")];
 
 const ECS: [Wanted; 1] = [(metric::CPU, "Average", "Percent")];
 
@@ -68,7 +74,7 @@ struct Query {
 }
 
 /// The points of every stack (by position in `sources`) from the start of the run, at `started_ns` UTC, until
-/// `until_ns`. A minute that began before the run is put at its start.
+/// `until_ns`, and how many metrics were asked for. A minute that began before the run is put at its start.
 ///
 /// # Errors
 /// When CloudWatch refuses, or has an internal error.
@@ -77,12 +83,13 @@ pub async fn fetch(
     sources: &[Source],
     started_ns: u64,
     until_ns: u64,
-) -> Result<Vec<(usize, Point)>> {
+) -> Result<(Vec<(usize, Point)>, u64)> {
     let mut points = Vec::new();
-    for chunk in queries(sources)?.chunks(MOST_QUERIES) {
+    let queries = queries(sources)?;
+    for chunk in queries.chunks(MOST_QUERIES) {
         ask(client, chunk, started_ns, until_ns, &mut points).await?;
     }
-    Ok(points)
+    Ok((points, queries.len() as u64))
 }
 
 fn queries(sources: &[Source]) -> Result<Vec<Query>> {
@@ -100,6 +107,9 @@ fn queries(sources: &[Source]) -> Result<Vec<Query>> {
         if let Some(function) = &source.function {
             add("AWS/Lambda", &LAMBDA, &[("FunctionName", function)])?;
         }
+        if let Some(group) = &source.log_group {
+            add("AWS/Logs", &LOGS, &[("LogGroupName", group)])?;
+        }
         if let Some((cluster, service)) = &source.service {
             let dimensions = [("ClusterName", cluster.as_str()), ("ServiceName", service.as_str())];
             add("AWS/ECS", &ECS, &dimensions)?;
@@ -114,7 +124,7 @@ fn stat(namespace: &str, (name, statistic, _): Wanted, dimensions: &[(&str, &str
         dimensions.iter().map(|(name, value)| Dimension::builder().name(*name).value(*value).build());
     let metric = Metric::builder()
         .namespace(namespace)
-        .metric_name(name)
+        .metric_name(name.trim_end_matches("Sum"))
         .set_dimensions(Some(dimensions.collect()))
         .build();
     let period = i32::try_from(PERIOD / SECOND)?;
@@ -145,7 +155,7 @@ async fn ask(
         .send();
     while let Some(page) = pages.next().await {
         let page = page
-            .map_err(aws_sdk_cloudwatch::Error::from)
+            .map_err(|error| crate::aws::message("cloudwatch:GetMetricData", &error))
             .context("asking CloudWatch for metrics; is GetMetricData allowed, and the endpoint right?")?;
         for result in page.metric_data_results() {
             let number = result.id().and_then(|id| id.strip_prefix('m')?.parse::<usize>().ok());

@@ -1,50 +1,41 @@
-//! The collecting half of a run whose messages another process sends: records, queue depths, CloudWatch.
+//! The collecting half of a run whose messages another thread or process sends: records, logs, tasks, queue depths,
+//! CloudWatch.
 //!
-//! Goals: works while the run goes on and long after; asking twice changes nothing.
+//! Goals: works while the run goes on and long after; asking twice changes nothing; what cannot be asked is named, and
+//! the run goes on without it.
 //! Non-goals: deploying, sending.
 
+use crate::aws::Clients;
 use crate::cloudwatch::{self, Source};
 use crate::collector::{Collector, Ended};
-use crate::folder::replay;
-use crate::lines::Lines;
+use crate::folder::{Heard, replay};
+use crate::outputs::Deployed;
 use crate::progress::{Board, Progress};
-use crate::queue::{self, Depth};
+use crate::watched::{Watched, utc_ns};
 use anyhow::{Context, Result, ensure};
 use aws_config::SdkConfig;
-use model::journal::{Entry, Point, Record};
+use model::journal::{Entry, Point};
 use model::plan::Plan;
-use model::run::{Run, read_manifest};
+use model::run::{Manifest, Run, read_manifest};
 use model::time::{Nanos, SECOND};
+use model::usage::{Item, Metered, Usage};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::stdin;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-/// Where a stack's evidence comes from.
-#[derive(Clone, Debug, Default)]
-pub struct Stack {
-    /// QueueUrl: its depth is sampled, and its metrics are fetched.
-    pub queue: Option<String>,
-    /// FunctionName.
-    pub function: Option<String>,
-    /// ClusterName and ServiceName.
-    pub service: Option<(String, String)>,
-    /// Files of worker output, which may still grow; `-` is standard input.
-    pub records: Vec<PathBuf>,
-}
 
 /// How to collect.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Time between samples of the queues.
     pub sample_every: Duration,
+    /// Time between looks at logs and tasks.
+    pub look_every: Duration,
     /// How long after the last send a queue's depth is to be believed.
     pub consistent_after: Duration,
     /// Whether CloudWatch is asked at all: not every endpoint has one.
     pub metrics: bool,
-    /// How long after the end CloudWatch is asked again for points that come late.
+    /// How long after the end logs and CloudWatch are asked again for what comes late.
     pub settle: Duration,
     /// Show no progress.
     pub quiet: bool,
@@ -53,7 +44,8 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            sample_every: Duration::from_secs(5),
+            sample_every: Duration::from_secs(1),
+            look_every: Duration::from_secs(5),
             // Source: SQS API reference, GetQueueAttributes.
             consistent_after: Duration::from_secs(60),
             metrics: true,
@@ -63,75 +55,118 @@ impl Default for Options {
     }
 }
 
+/// What whoever began the run knows of its course.
+pub trait Course {
+    /// Whether to end at once.
+    fn stopped(&self) -> bool;
+
+    /// Whether the load was cut short: nothing more will be sent, though the plan has more.
+    fn load_ended(&self) -> bool {
+        false
+    }
+
+    /// Is told what the stacks used so far, every `sample_every`.
+    fn used(&self, now: Nanos, usage: &[Usage]) {
+        let _ = (now, usage);
+    }
+}
+
+impl<F: Fn() -> bool> Course for F {
+    fn stopped(&self) -> bool {
+        self()
+    }
+}
+
 /// Collects the run in `folder`, which a seeder began, until its stacks (by position in the manifest) are drained or
 /// `drain-max` is over, or `stop` says so; then joins it.
 ///
 /// Files of records are read from their beginnings, and replace what the run knew of the stack's records; what comes
-/// from standard input is added.
+/// from standard input or logs is added.
 ///
 /// # Errors
 /// When the folder holds no such run, a file cannot be read, or AWS refuses. What there is has been joined then, and
 /// the run can be collected again.
 pub fn collect(
     folder: &Path,
-    stacks: &[Stack],
+    stacks: &[Deployed],
     config: Option<SdkConfig>,
     options: &Options,
     stop: &dyn Fn() -> bool,
 ) -> Result<Run> {
+    let collector = Mutex::new(Collector::resume(folder)?);
+    let watched = watch(folder, &collector, stacks, config, options, &stop);
+    let collector = collector.into_inner().unwrap_or_else(PoisonError::into_inner);
+    finish(folder, collector, watched)
+}
+
+/// Ends a run as [`watch`] said it ended, and joins it.
+///
+/// # Errors
+/// Those of [`watch`], when what there is has been joined.
+pub fn finish(folder: &Path, collector: Collector, watched: Result<Ended>) -> Result<Run> {
+    let ended = watched.as_ref().map_or(Ended::CutShort, |ended| *ended);
+    let joined = collector.finish(ended);
+    watched.with_context(|| {
+        format!("{} is incomplete for now: collect it again when this is put right", folder.display())
+    })?;
+    joined
+}
+
+/// Collects the run in `folder` into `collector`, which the one who sends may use beside, until it is over.
+///
+/// # Errors
+/// As for [`collect`].
+pub fn watch(
+    folder: &Path,
+    collector: &Mutex<Collector>,
+    stacks: &[Deployed],
+    config: Option<SdkConfig>,
+    options: &Options,
+    course: &dyn Course,
+) -> Result<Ended> {
     crate::clients::runtime()?.block_on(async {
-        let mut collecting = Collecting::new(folder, stacks, config, *options).await?;
-        let watched = collecting.watch(stop).await;
-        let ended = watched.as_ref().map_or(Ended::CutShort, |ended| *ended);
-        let joined = collecting.collector.finish(ended);
-        watched.with_context(|| {
-            format!("{} is incomplete for now: collect it again when this is put right", folder.display())
-        })?;
-        joined
+        let mut collecting = Collecting::new(folder, collector, stacks, config, *options).await?;
+        tokio::select! {
+            ended = collecting.watch(course) => ended,
+            // A call that nobody answers must not keep whoever wants to end.
+            () = run_out(course) => Ok(Ended::CutShort),
+        }
     })
 }
 
-/// Calls to a queue that may fail in a row.
-const MOST_UNANSWERED: u32 = 10;
+/// For the last words of a run that was stopped.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
-struct Collecting {
-    collector: Collector,
+/// Returns when the run was stopped and its time for last words is over.
+async fn run_out(course: &dyn Course) {
+    while !pause(Duration::from_secs(1), course).await {}
+    tokio::time::sleep(LAST_WORDS * 1000).await;
+}
+
+struct Collecting<'a> {
+    folder: &'a Path,
+    collector: &'a Mutex<Collector>,
+    started_ns: u64,
     stacks: Vec<Watched>,
-    sqs: aws_sdk_sqs::Client,
-    cloudwatch: aws_sdk_cloudwatch::Client,
+    clients: Clients,
     options: Options,
     load_end: Nanos,
     deadline: Nanos,
     board: Board,
+    /// Calls that are billed to whoever measures.
+    queue_calls: u64,
+    metrics_asked: u64,
 }
 
-/// A stack that is watched.
-struct Watched {
-    name: String,
-    queue: Option<String>,
-    source: Source,
-    files: Vec<Lines<File>>,
-    /// Records from standard input.
-    piped: Option<Receiver<Record>>,
-    /// How often in a row the queue could not be asked.
-    unanswered: u32,
-    complained: bool,
-    /// Since when its queue has been empty.
-    empty_since: Option<Nanos>,
-    /// Whether it was seen at work: then the moment of its end is known.
-    worked: bool,
-    drained: bool,
-}
-
-impl Collecting {
+impl<'a> Collecting<'a> {
     async fn new(
-        folder: &Path,
-        stacks: &[Stack],
+        folder: &'a Path,
+        collector: &'a Mutex<Collector>,
+        stacks: &[Deployed],
         config: Option<SdkConfig>,
         options: Options,
     ) -> Result<Self> {
         let manifest = read_manifest(folder)?;
-        let mut collector = Collector::resume(folder)?;
         ensure!(
             stacks.len() == manifest.stacks.len(),
             "the run has {} stacks, and {} are to be collected",
@@ -145,132 +180,286 @@ impl Collecting {
             None => crate::clients::config(&manifest.region).await,
         };
         let names: Vec<&str> = manifest.stacks.iter().map(|entry| entry.name.as_str()).collect();
-        let stacks: Vec<Watched> =
-            names.iter().zip(stacks).map(|(name, stack)| Watched::new(name, stack)).collect::<Result<_>>()?;
-        for (number, stack) in stacks.iter().enumerate() {
-            // What came from standard input does not come again.
-            if !stack.files.is_empty() && stack.piped.is_none() {
-                collector.forget_records(number)?;
-            }
-        }
+        let started_ns = lock(collector).started_ns();
+        let stacks = Self::watched(folder, collector, &manifest, stacks, started_ns)?;
         Ok(Self {
+            folder,
             collector,
+            started_ns,
             stacks,
-            sqs: aws_sdk_sqs::Client::new(&config),
-            cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
+            clients: Clients::new(&config),
             options,
             load_end,
             deadline: load_end + scenario.drain_max,
             board: Board::new(&names, options.quiet),
+            queue_calls: 0,
+            metrics_asked: 0,
         })
     }
 
+    fn watched(
+        folder: &Path,
+        collector: &Mutex<Collector>,
+        manifest: &Manifest,
+        stacks: &[Deployed],
+        started_ns: u64,
+    ) -> Result<Vec<Watched>> {
+        let both = manifest.stacks.iter().zip(stacks).enumerate();
+        let watched = both.map(|(number, (entry, deployed))| {
+            let watched = Watched::new(folder, &entry.name, deployed, started_ns)?;
+            if watched.reads_again() {
+                lock(collector).forget_records(number)?;
+            }
+            Ok(watched)
+        });
+        watched.collect()
+    }
+
     fn now(&self) -> Nanos {
-        utc_ns().saturating_sub(self.collector.started_ns())
+        utc_ns().saturating_sub(self.started_ns)
+    }
+
+    fn take(&self, number: usize, entry: Entry) -> Result<()> {
+        lock(self.collector).take(number, entry)
     }
 
     /// Takes all that there is to take.
-    async fn watch(&mut self, stop: &dyn Fn() -> bool) -> Result<Ended> {
-        let ended = self.drain(stop).await?;
+    async fn watch(&mut self, course: &dyn Course) -> Result<Ended> {
+        self.describe().await;
+        let ended = self.drain(course).await?;
+        if ended == Ended::ByItself {
+            self.late_lines(course).await?;
+        }
         self.last_lines()?;
-        self.metrics(stop).await?;
-        Ok(ended)
+        let sums = self.metrics(course).await?;
+        self.last_word(&sums).await?;
+        // What could not be asked now can be later, as long as the run is not closed.
+        Ok(if self.stacks.iter().any(Watched::is_troubled) { Ended::CutShort } else { ended })
+    }
+
+    /// Asks once what does not change while the run goes on.
+    async fn describe(&mut self) {
+        for stack in &mut self.stacks {
+            stack.describe(&self.clients).await;
+            self.queue_calls += 2;
+        }
     }
 
     /// Takes records and depths until everything is drained.
-    async fn drain(&mut self, stop: &dyn Fn() -> bool) -> Result<Ended> {
+    async fn drain(&mut self, course: &dyn Course) -> Result<Ended> {
+        let mut next_look = 0;
         loop {
             let now = self.now();
+            let look = now >= next_look;
+            if look {
+                next_look = now + nanos(self.options.look_every);
+            }
+            let cut = course.load_ended();
             for number in 0..self.stacks.len() {
-                self.look(number, now).await?;
+                self.look(number, now, look).await?;
+                if cut || now >= self.load_end {
+                    self.drained(number, now, cut)?;
+                }
             }
-            self.collector.flush()?;
-            let all: Vec<Progress> =
-                (0..self.stacks.len()).map(|number| self.collector.progress(number)).collect();
-            self.board.show(now, &all);
+            course.used(now, &self.usage(&[], now));
+            self.show(now)?;
             if self.stacks.iter().all(|stack| stack.drained) || now >= self.deadline {
-                return Ok(Ended::ByItself);
+                return Ok(if cut { Ended::CutShort } else { Ended::ByItself });
             }
-            if pause(self.options.sample_every, stop).await {
+            if pause(self.options.sample_every, course).await {
                 return Ok(Ended::CutShort);
             }
         }
     }
 
-    /// Takes the last lines of files that do not end with one, and says what the files held.
-    fn last_lines(&mut self) -> Result<()> {
-        for (number, stack) in self.stacks.iter_mut().enumerate() {
-            let mut others = 0;
-            for file in &mut stack.files {
-                file.end(|record| self.collector.take(number, Entry::Record(record)))?;
-                others += file.others;
-            }
-            let Progress { done, failed, .. } = self.collector.progress(number);
-            if !self.options.quiet && !stack.files.is_empty() {
-                eprintln!("{}: {} records, {others} other lines", stack.name, done + failed);
-            }
-        }
-        self.collector.flush()
+    fn show(&mut self, now: Nanos) -> Result<()> {
+        let mut collector = lock(self.collector);
+        collector.flush()?;
+        let all: Vec<Progress> = (0..self.stacks.len()).map(|number| collector.progress(number)).collect();
+        drop(collector);
+        self.board.show(now, &all);
+        Ok(())
     }
 
-    /// One look at one stack.
-    async fn look(&mut self, number: usize, now: Nanos) -> Result<()> {
+    /// One look at one stack; at its logs and tasks, too, if `all`.
+    async fn look(&mut self, number: usize, now: Nanos, all: bool) -> Result<()> {
         let stack = &mut self.stacks[number];
-        let mut records = stack.records()?;
-        stack.worked |= !records.is_empty();
-        records.drain(..).try_for_each(|record| self.collector.take(number, Entry::Record(record)))?;
+        let mut told = stack.records()?;
+        if all {
+            told.extend(stack.logged(&self.clients).await);
+            told.extend(stack.tasks(&self.clients, now, nanos(self.options.look_every)).await);
+        }
+        stack.worked |= told.iter().any(|entry| matches!(entry, Entry::Record(_)));
+        if !stack.drained {
+            told.extend(stack.depth(&self.clients, now, nanos(self.options.sample_every)).await?);
+            self.queue_calls += 1;
+        }
+        told.into_iter().try_for_each(|entry| self.take(number, entry))
+    }
+
+    /// Notes when a stack is done: its queue has been empty for long, or all that was sent is known to be gone; `cut`
+    /// if not all of the plan was sent.
+    fn drained(&mut self, number: usize, now: Nanos, cut: bool) -> Result<()> {
+        let stack = &mut self.stacks[number];
         if stack.drained {
             return Ok(());
         }
-        if let Some(url) = &stack.queue {
-            match queue::depth(&self.sqs, url).await {
-                Ok(depth) => {
-                    for point in depth.points(now, nanos(self.options.sample_every)) {
-                        self.collector.take(number, Entry::Point(point))?;
-                    }
-                    stack.answered(depth, now);
+        let progress = lock(self.collector).progress(number);
+        let consistent = nanos(self.options.consistent_after);
+        let load_end = self.load_end.min(*stack.load_over_since.get_or_insert(now));
+        let long = |since: &Nanos| now >= load_end.max(*since) + consistent;
+        let empty = stack.empty_since.filter(|since| stack.queue_answers() && long(since));
+        let all_sent = cut || progress.tried >= progress.planned;
+        let counted = (all_sent && progress.outstanding == 0).then_some(now);
+        if empty.is_none() && counted.is_none() && stack.is_watched() {
+            return Ok(());
+        }
+        stack.drained = true;
+        stack.emptied = empty.is_some();
+        let worked = stack.worked;
+        match empty.or(counted).filter(|_| worked) {
+            Some(end) => self.take(number, Entry::End(end.max(load_end))),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads logs on for as long as records or reports may be late.
+    async fn late_lines(&mut self, course: &dyn Course) -> Result<()> {
+        let until = self.now().min(self.deadline) + nanos(self.options.settle);
+        loop {
+            let mut waits = false;
+            for number in 0..self.stacks.len() {
+                let outstanding = lock(self.collector).progress(number).outstanding;
+                let stack = &mut self.stacks[number];
+                if !stack.has_logs() {
+                    continue;
                 }
-                Err(error) => stack.not_answered(error)?,
+                let told = stack.logged(&self.clients).await;
+                waits |= !told.is_empty() || outstanding > 0;
+                told.into_iter().try_for_each(|entry| self.take(number, entry))?;
+            }
+            if !waits || self.now() >= until || pause(self.options.look_every, course).await {
+                break;
             }
         }
-        let consistent = nanos(self.options.consistent_after);
-        let long = |since: &Nanos| now >= self.load_end.max(*since) + consistent;
-        let empty = stack.empty_since.filter(|since| stack.unanswered == 0 && long(since));
-        let nothing_to_watch = stack.queue.is_none() && stack.files.is_empty() && stack.piped.is_none();
-        let counted = self.collector.is_drained(number).then_some(now);
-        if now >= self.load_end && (empty.is_some() || counted.is_some() || nothing_to_watch) {
-            stack.drained = true;
-            if let Some(end) = empty.or(counted).filter(|_| stack.worked) {
-                self.collector.take(number, Entry::End(end.max(self.load_end)))?;
+        self.very_late_lines().await
+    }
+
+    /// Reads logs of which something is missing once more from their beginnings: what came later than others by more
+    /// than readings overlap was passed by, be it that only a clock is wrong.
+    async fn very_late_lines(&mut self) -> Result<()> {
+        lock(self.collector).flush()?;
+        for number in 0..self.stacks.len() {
+            let outstanding = lock(self.collector).progress(number).outstanding;
+            let stack = &mut self.stacks[number];
+            if outstanding > u64::MAX - 1 && stack.has_logs() {
+                stack.read_log_again(self.folder)?;
+                let told = stack.logged(&self.clients).await;
+                told.into_iter().try_for_each(|entry| self.take(number, entry))?;
             }
         }
         Ok(())
     }
 
-    /// Fetches metrics, and again until no more are to be expected.
-    async fn metrics(&mut self, stop: &dyn Fn() -> bool) -> Result<()> {
+    /// Takes the last lines of files that do not end with one, and says what the files held.
+    fn last_lines(&mut self) -> Result<()> {
+        let quiet = self.options.quiet;
+        for number in 0..self.stacks.len() {
+            let (told, others) = self.stacks[number].last_records()?;
+            told.into_iter().try_for_each(|entry| self.take(number, entry))?;
+            let Progress { done, failed, .. } = lock(self.collector).progress(number);
+            let stack = &self.stacks[number];
+            if !quiet && stack.has_records() {
+                eprintln!("{}: {} records, {others} other lines", stack.name, done + failed);
+            }
+        }
+        lock(self.collector).flush()
+    }
+
+    /// Fetches metrics, and again until no more are to be expected; their sums by stack and metric.
+    async fn metrics(&mut self, course: &dyn Course) -> Result<Vec<BTreeMap<String, f64>>> {
         let sources: Vec<Source> = self.stacks.iter().map(|stack| stack.source.clone()).collect();
+        let mut known = BTreeMap::new();
         if !self.options.metrics || sources.iter().all(|source| *source == Source::default()) {
-            return Ok(());
+            return Ok(vec![BTreeMap::new(); sources.len()]);
         }
         // A run that is collected later has its metrics already.
         let end = self.now().min(self.deadline);
-        let mut known = BTreeMap::new();
+        let settled = end + nanos(self.options.settle);
         loop {
-            let started_ns = self.collector.started_ns();
-            let points = cloudwatch::fetch(&self.cloudwatch, &sources, started_ns, started_ns + end).await?;
-            for (number, point) in fresh(&mut known, points) {
-                self.collector.take(number, Entry::Point(point))?;
+            let (points, asked) =
+                cloudwatch::fetch(&self.clients.cloudwatch, &sources, self.started_ns, self.started_ns + end)
+                    .await?;
+            self.metrics_asked += asked;
+            let new = fresh(&mut known, points);
+            let changed = !new.is_empty();
+            for (number, point) in new {
+                if !point.metric.ends_with("Sum") {
+                    self.take(number, Entry::Point(point))?;
+                }
             }
-            self.collector.flush()?;
-            if self.now() >= end + nanos(self.options.settle) {
-                return Ok(());
+            lock(self.collector).flush()?;
+            // What still changes when it should have settled is given as long again, and no longer.
+            let until = if changed { settled + nanos(self.options.settle) } else { settled };
+            if self.now() >= until {
+                break;
             }
-            if pause(self.options.settle.min(Duration::from_secs(30)), stop).await {
-                return Ok(());
+            if pause(self.options.settle.min(Duration::from_secs(30)), course).await {
+                break;
             }
         }
+        Ok(sums(&known, sources.len()))
     }
+
+    /// Asks what is known only when all is over: scaling, dead letters; and closes the books.
+    async fn last_word(&mut self, sums: &[BTreeMap<String, f64>]) -> Result<()> {
+        let now = self.now();
+        for number in 0..self.stacks.len() {
+            let stack = &mut self.stacks[number];
+            let told = stack.last_word(&self.clients, now).await;
+            self.queue_calls += 1;
+            told.into_iter().try_for_each(|entry| self.take(number, entry))?;
+        }
+        let usage = self.usage(sums, now);
+        let measurement = self.measurement();
+        let mut collector = lock(self.collector);
+        for (number, usage) in usage.into_iter().enumerate() {
+            if !usage.metered.is_empty() {
+                collector.take(number, Entry::Usage(usage))?;
+            }
+        }
+        let heard =
+            self.stacks.iter().zip(sums).map(|(stack, sums)| stack.heard(sums)).collect::<Vec<Heard>>();
+        collector.heard(heard, measurement)
+    }
+
+    fn usage(&self, sums: &[BTreeMap<String, f64>], now: Nanos) -> Vec<Usage> {
+        let none = BTreeMap::new();
+        let collector = lock(self.collector);
+        let each = self.stacks.iter().enumerate().map(|(number, stack)| {
+            if !stack.is_deployed() {
+                return Usage::default();
+            }
+            let until = collector.end(number).unwrap_or(now.min(self.deadline));
+            let sends = collector.progress(number).calls;
+            stack.meter.usage(sums.get(number).unwrap_or(&none), sends, self.started_ns, until)
+        });
+        each.collect()
+    }
+
+    /// What measuring cost, beside the stacks.
+    fn measurement(&self) -> Usage {
+        let metered = [
+            Metered::new(Item::CloudwatchMetrics, "", self.metrics_asked),
+            Metered::new(Item::SqsRequests, "attributes", self.queue_calls),
+        ];
+        Usage { metered: metered.into_iter().filter(|one| one.quantity > 0).collect() }
+    }
+}
+
+/// Whoever panicked while it held the collector left whole entries behind.
+fn lock(collector: &Mutex<Collector>) -> MutexGuard<'_, Collector> {
+    collector.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The points that are new, or have another value now.
@@ -284,100 +473,28 @@ fn fresh(
     points
 }
 
-impl Watched {
-    fn new(name: &str, stack: &Stack) -> Result<Self> {
-        let (mut files, mut piped) = (Vec::new(), None);
-        for path in &stack.records {
-            if path.as_os_str() == "-" {
-                piped = Some(pipe());
-            } else {
-                files.push(Lines::open(path)?);
-            }
-        }
-        let queue = |url: &String| url.rsplit('/').next().unwrap_or(url).to_owned();
-        Ok(Self {
-            name: name.into(),
-            queue: stack.queue.clone(),
-            source: Source {
-                queue: stack.queue.as_ref().map(queue),
-                function: stack.function.clone(),
-                service: stack.service.clone(),
-            },
-            files,
-            piped,
-            unanswered: 0,
-            complained: false,
-            empty_since: None,
-            worked: false,
-            drained: false,
-        })
+/// The sum of every metric, by stack.
+fn sums(known: &BTreeMap<(usize, String, Nanos), f64>, stacks: usize) -> Vec<BTreeMap<String, f64>> {
+    let mut sums = vec![BTreeMap::new(); stacks];
+    for ((number, metric, _), value) in known {
+        *sums[*number].entry(metric.clone()).or_insert(0.0) += value;
     }
-
-    /// Its queue told its depth.
-    fn answered(&mut self, depth: Depth, now: Nanos) {
-        self.unanswered = 0;
-        self.worked |= !depth.is_empty();
-        self.empty_since = if depth.is_empty() { self.empty_since.or(Some(now)) } else { None };
-    }
-
-    /// Its queue could not be asked: that may pass.
-    fn not_answered(&mut self, error: anyhow::Error) -> Result<()> {
-        self.unanswered += 1;
-        if self.unanswered >= MOST_UNANSWERED {
-            return Err(error);
-        }
-        if !self.complained {
-            self.complained = true;
-            eprintln!("{}: {error:#}; going on without", self.name);
-        }
-        Ok(())
-    }
-
-    /// The records that have come since the last look.
-    fn records(&mut self) -> Result<Vec<Record>> {
-        let mut records: Vec<Record> = self.piped.iter().flat_map(Receiver::try_iter).collect();
-        for file in &mut self.files {
-            file.read(|record| {
-                records.push(record);
-                Ok(())
-            })?;
-        }
-        Ok(records)
-    }
-}
-
-/// Records from standard input, read by a thread: it may be silent for as long as it likes.
-fn pipe() -> Receiver<Record> {
-    let (to, from): (Sender<Record>, Receiver<Record>) = channel();
-    std::thread::spawn(move || {
-        let mut lines = Lines::new(stdin());
-        let each = |record| to.send(record).context("nobody collects any more");
-        // Ends with its input, or with the process.
-        let _ = lines.read(each).and_then(|()| lines.end(each));
-    });
-    from
+    sums
 }
 
 /// Waits; whether it was told to stop.
-async fn pause(time: Duration, stop: &dyn Fn() -> bool) -> bool {
+async fn pause(time: Duration, course: &dyn Course) -> bool {
     let mut left = time;
-    while !left.is_zero() && !stop() {
+    while !left.is_zero() && !course.stopped() {
         let step = left.min(Duration::from_millis(100));
         tokio::time::sleep(step).await;
         left -= step;
     }
-    stop()
+    course.stopped()
 }
 
-fn nanos(time: Duration) -> Nanos {
+pub(crate) fn nanos(time: Duration) -> Nanos {
     time.as_secs().saturating_mul(SECOND).saturating_add(u64::from(time.subsec_nanos()))
-}
-
-/// The wall clock: the run's clock, where another process began the run.
-#[allow(clippy::disallowed_methods)]
-fn utc_ns() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, nanos)
 }
 
 #[cfg(test)]

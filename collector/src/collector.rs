@@ -4,13 +4,13 @@
 //! follows the messages that are outstanding.
 //! Non-goals: conclusions; those are drawn from the files ([`crate::join`]).
 
-use crate::folder::{self, State};
+use crate::folder::{self, Heard, State};
 use crate::join::join;
 use crate::progress::Progress;
 use anyhow::{Context, Result};
 use model::journal::{self, Appender, Entry, MessageId, Record, RecordLine, Sent, Sight, Sighting};
 use model::run::{Manifest, Run, read_manifest, write_manifest};
-use model::time::Origin;
+use model::time::{Nanos, Origin};
 use model::usage::Usage;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -41,7 +41,7 @@ pub struct Collector {
 pub fn begin(folder: &Path, manifest: &Manifest, origin: &Origin) -> Result<Collector> {
     folder::keep_traces(folder, manifest)?;
     let state =
-        State { started_ns: origin.utc_ns(0), ends: vec![None; manifest.stacks.len()], complete: false };
+        State { started_ns: origin.utc_ns(0), ends: vec![None; manifest.stacks.len()], ..State::default() };
     state.write(folder)?;
     let collector = Collector::open(folder, manifest, state)?;
     // Last: whoever finds a manifest finds the journal, too.
@@ -100,6 +100,19 @@ impl Collector {
             return self.state.write(&self.folder);
         }
         one.take(entry)
+    }
+
+    /// When a stack was idle again.
+    #[must_use]
+    pub fn end(&self, stack: usize) -> Option<Nanos> {
+        self.state.ends.get(stack).copied().flatten()
+    }
+
+    /// Takes note of what was heard of the stacks in all, and of what measuring cost.
+    pub(crate) fn heard(&mut self, heard: Vec<Heard>, measurement: Usage) -> Result<()> {
+        self.state.heard = heard;
+        self.state.measurement = measurement;
+        self.state.write(&self.folder)
     }
 
     /// Hands what was taken to the system. Call it a few times a second.
@@ -255,6 +268,8 @@ struct Counters {
     /// The queue tells what it sees: then nobody else is asked about it.
     queue_tells: bool,
     workers_tell: bool,
+    /// When the last call was issued and answered: the messages of a batch have both in common.
+    last_call: Option<(Nanos, Nanos)>,
 }
 
 impl Counters {
@@ -264,6 +279,11 @@ impl Counters {
 
     fn sent(&mut self, sent: &Sent) {
         self.progress.tried += 1;
+        let call = Some((sent.issued_at, sent.answered_at));
+        if self.last_call != call {
+            self.progress.calls += u64::from(sent.attempts);
+        }
+        self.last_call = call;
         self.progress.lag = sent.issued_at.saturating_sub(sent.scheduled_at);
         if let Some(id) = sent.message {
             self.progress.sent += 1;

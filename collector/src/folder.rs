@@ -8,6 +8,7 @@ use model::journal;
 use model::run::Manifest;
 use model::scenario::{Scenario, parse};
 use model::time::Nanos;
+use model::usage::Usage;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ const STATE: &str = "journal.json";
 const TRACES: &str = "traces.json";
 
 /// `journal.json`: the start on the wall clock, and how far the run has come.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct State {
     /// Start of the run: UTC nanoseconds.
@@ -28,6 +29,28 @@ pub(crate) struct State {
     pub(crate) ends: Vec<Option<Nanos>>,
     /// Whether the run ended by itself.
     pub(crate) complete: bool,
+    /// What was heard of each stack in all.
+    #[serde(default)]
+    pub(crate) heard: Vec<Heard>,
+    /// What measuring cost.
+    #[serde(default)]
+    pub(crate) measurement: Usage,
+}
+
+/// What the sources of a stack said in all, and whether they could be asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Heard {
+    /// The queue said for long enough that it was empty.
+    pub(crate) emptied: bool,
+    /// Messages that came into the dead-letter queue.
+    pub(crate) dead_letters: Option<u64>,
+    /// Reports of invocations in the log.
+    pub(crate) reports: Option<u64>,
+    /// Invocations that CloudWatch counted.
+    pub(crate) invocations: Option<u64>,
+    /// Sources that could not be asked in the end, and why.
+    pub(crate) trouble: Vec<String>,
 }
 
 impl State {

@@ -7,24 +7,34 @@
 //! with its reason.
 //! Non-goals: sending (`seeder`), running workers (`local`), judging (`report`).
 
+mod admit;
+mod aws;
 mod clients;
 mod cloudwatch;
 mod collect;
 mod collector;
+mod doctor;
 mod folder;
 mod join;
 mod lines;
 mod manifest;
+mod merge;
+mod outputs;
 mod progress;
 mod queue;
+mod watched;
 
+pub use admit::admit;
 pub use clients::config;
 pub use cloudwatch::{Source, fetch};
-pub use collect::{Options, Stack, collect};
+pub use collect::{Course, Options, collect, finish, watch};
 pub use collector::{Collector, Ended, begin};
+pub use doctor::{Finding, Level, doctor};
 pub use join::join;
 pub use lines::Lines;
 pub use manifest::{Provenance, manifest};
+pub use merge::merge;
 pub use model::journal::Entry;
+pub use outputs::{Deployed, Deployment, QUEUE_TAG, keep, kept, read as read_outputs};
 pub use progress::{Board, Progress};
 pub use queue::{Depth, depth};

@@ -4,6 +4,7 @@ use model::plan::{Plan, PlanHash};
 use model::record::Ledger;
 use model::run::{Manifest, SCHEMA, StackEntry, text_hash};
 use model::scenario::{Scenario, describe};
+use model::usage::Usage;
 use model::windows::Windows;
 
 /// Where a run comes from: copied into its manifest.
@@ -75,5 +76,6 @@ pub fn manifest(scenario: &Scenario, provenance: &Provenance) -> Manifest {
         parameters: if local { scenario.parameters.beliefs() } else { Vec::new() },
         checks: Vec::new(),
         complete: false,
+        measurement: Usage::default(),
     }
 }

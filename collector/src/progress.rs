@@ -11,6 +11,8 @@ pub struct Progress {
     pub planned: u64,
     /// Messages whose sending has ended, well or not.
     pub tried: u64,
+    /// Calls that carried them.
+    pub calls: u64,
     /// Messages that the queue took.
     pub sent: u64,
     /// Successful attempts; deletes, where workers print no records.

@@ -1,13 +1,16 @@
 //! A queue's depth as its attributes tell it: for queues that do not tell every receive and delete.
 
 use anyhow::{Context, Result};
-use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::QueueAttributeName::{
     ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed, ApproximateNumberOfMessagesNotVisible,
+    QueueArn,
 };
+use aws_sdk_sqs::{Client, Config};
 use model::journal::Point;
 use model::series::metric;
 use model::time::Nanos;
+use std::time::Duration;
 
 /// Messages in a queue, approximately.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +30,12 @@ impl Depth {
         *self == Self::default()
     }
 
+    /// All that are there.
+    #[must_use]
+    pub fn all(self) -> u64 {
+        self.visible + self.not_visible + self.delayed
+    }
+
     /// As points of series with a `period`.
     #[must_use]
     pub fn points(&self, at: Nanos, period: Nanos) -> [Point; 2] {
@@ -44,6 +53,9 @@ impl Depth {
     }
 }
 
+/// A depth that is older than this says nothing of the instant that it was asked for.
+const FRESH: Duration = Duration::from_secs(5);
+
 /// Asks a queue for its depth.
 ///
 /// # Errors
@@ -58,7 +70,10 @@ pub async fn depth(client: &Client, url: &str) -> Result<Depth> {
     for name in names.clone() {
         request = request.attribute_names(name);
     }
-    let answer = request.send().await.map_err(aws_sdk_sqs::Error::from).with_context(|| {
+    let in_time = TimeoutConfig::builder().operation_timeout(FRESH).build();
+    let request = request.customize().config_override(Config::builder().timeout_config(in_time));
+    let answer = request.send().await.map_err(|error| crate::aws::message("sqs:GetQueueAttributes", &error));
+    let answer = answer.with_context(|| {
         format!("asking {url} for its depth; is the URL right, and GetQueueAttributes allowed?")
     })?;
     let told = |name| answer.attributes().and_then(|all| all.get(name)?.parse().ok());
@@ -67,4 +82,12 @@ pub async fn depth(client: &Client, url: &str) -> Result<Depth> {
     let (visible, not_visible) = visible.zip(not_visible).with_context(untold)?;
     let delayed = delayed.unwrap_or(0);
     Ok(Depth { visible, not_visible, delayed })
+}
+
+/// The ARN of a queue.
+pub(crate) async fn arn(client: &Client, url: &str) -> Result<String> {
+    let call = client.get_queue_attributes().queue_url(url).attribute_names(QueueArn);
+    let answer = call.send().await.map_err(|error| crate::aws::message("sqs:GetQueueAttributes", &error))?;
+    let arn = answer.attributes().and_then(|all| all.get(&QueueArn)).cloned();
+    arn.with_context(|| format!("{url} did not tell its ARN"))
 }

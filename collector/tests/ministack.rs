@@ -11,7 +11,7 @@ use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit, StatisticS
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use aws_smithy_http_client::Builder;
-use collector::{Options, Provenance, Stack, begin, collect, manifest};
+use collector::{Deployed, Options, Provenance, begin, collect, manifest};
 use model::journal::{Entry, MessageId, Record, Sent};
 use model::plan::Plan;
 use model::record::read_csv;
@@ -141,7 +141,7 @@ async fn put(cloudwatch: &aws_sdk_cloudwatch::Client, queue: &str, name: &str, a
     cloudwatch.put_metric_data().namespace("AWS/SQS").metric_data(datum).send().await.unwrap();
 }
 
-async fn play(folder: &Path, config: &SdkConfig, origin: &Origin) -> Vec<Stack> {
+async fn play(folder: &Path, config: &SdkConfig, origin: &Origin) -> Vec<Deployed> {
     let text = |text: &str| text.to_owned();
     let provenance = Provenance { target: text("aws"), text: text(SCENARIO), ..Provenance::default() };
     let mut collector = begin(folder, &manifest(&scenario(), &provenance), origin).unwrap();
@@ -161,7 +161,7 @@ async fn play(folder: &Path, config: &SdkConfig, origin: &Origin) -> Vec<Stack> 
             put(&cloudwatch, &queue, metric, minute + 60, value).await;
         }
         put(&cloudwatch, &queue, metric::SENT, minute, 1.0).await;
-        stacks.push(Stack { queue: Some(url), records: vec![path], ..Stack::default() });
+        stacks.push(Deployed { queue: Some(url), records: vec![path], ..Deployed::default() });
     }
     collector.leave().unwrap();
     stacks
@@ -183,6 +183,7 @@ fn a_run_against_ministack_is_collected() {
         consistent_after: Duration::ZERO,
         settle: Duration::from_millis(500),
         quiet: true,
+        ..Options::default()
     };
     let run = collect(&folder, &stacks, Some(config), &options, &|| false).unwrap();
     for (stack, entry) in run.stacks.iter().zip(&run.manifest.stacks) {

@@ -109,6 +109,9 @@ pub struct Manifest {
     pub checks: Vec<Check>,
     /// False if the run was cut short.
     pub complete: bool,
+    /// What measuring itself used, beside the stacks; a simulation uses nothing.
+    #[serde(default, skip_serializing_if = "Usage::is_empty")]
+    pub measurement: Usage,
 }
 
 /// A phase on the run's clock.

@@ -35,11 +35,13 @@ pub enum Item {
     CloudwatchAlarms,
     /// CloudWatch Logs ingestion.
     LogBytes,
+    /// Metrics asked of CloudWatch.
+    CloudwatchMetrics,
 }
 
 impl Item {
     /// All items.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::LambdaRequests,
         Self::LambdaDuration,
         Self::LambdaProvisionedDuration,
@@ -53,6 +55,7 @@ impl Item {
         Self::SqsRequests,
         Self::CloudwatchAlarms,
         Self::LogBytes,
+        Self::CloudwatchMetrics,
     ];
 
     /// As in files: kebab-case.
@@ -72,6 +75,7 @@ impl Item {
             Self::SqsRequests => "sqs-requests",
             Self::CloudwatchAlarms => "cloudwatch-alarms",
             Self::LogBytes => "log-bytes",
+            Self::CloudwatchMetrics => "cloudwatch-metrics",
         }
     }
 
@@ -88,6 +92,7 @@ impl Item {
             Self::Ec2Instances => "instance-s",
             Self::CloudwatchAlarms => "alarm-s",
             Self::LogBytes => "bytes",
+            Self::CloudwatchMetrics => "metrics",
         }
     }
 }
@@ -129,6 +134,12 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Whether nothing was used.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.metered.is_empty()
+    }
+
     /// The quantity of one item and variant; 0 if it was not used.
     #[must_use]
     pub fn quantity(&self, item: Item, variant: &str) -> u64 {

@@ -213,6 +213,7 @@ pub fn name(item: Item) -> &'static str {
         Item::SqsRequests => "SQS requests",
         Item::CloudwatchAlarms => "CloudWatch alarms",
         Item::LogBytes => "CloudWatch Logs ingestion",
+        Item::CloudwatchMetrics => "CloudWatch metrics asked for",
     }
 }
 

@@ -180,6 +180,7 @@ pub fn natural_unit(item: Item) -> (&'static str, f64) {
         Item::Ec2Instances => ("instance-h", SECONDS_PER_HOUR),
         Item::CloudwatchAlarms => ("alarm-month", HOURS_PER_MONTH * SECONDS_PER_HOUR),
         Item::LogBytes => ("GB", 1024.0 * 1024.0 * 1024.0),
+        Item::CloudwatchMetrics => ("thousand metrics", 1e3),
     }
 }
 

@@ -3,13 +3,15 @@
 //! Goals: says first whether the run is a simulation; aligned without colour; every number from the metric table.
 
 use crate::check;
+use crate::cost::{Cost, Terms};
 use crate::difference::Word;
 use crate::estimate::Estimate;
 use crate::format::{self, ABSENT, NBSP, counted};
 use crate::judgement::{Judgement, Row};
-use crate::prices::price_list_date;
+use crate::prices::{Prices, price_list_date};
 use crate::view::StackView;
 use model::record::Ledger;
+use model::run::Manifest;
 use std::fmt::Write;
 
 /// The summary for a terminal.
@@ -305,5 +307,20 @@ pub(crate) fn cost_notes(views: &[StackView]) -> Vec<String> {
             }
         }
     }
+    notes.extend(views.first().and_then(|view| measurement(view.manifest)));
     notes
+}
+
+/// What it cost to ask AWS, beside what the stacks cost.
+fn measurement(manifest: &Manifest) -> Option<String> {
+    if manifest.measurement.is_empty() {
+        return None;
+    }
+    let terms = Terms { load: manifest.load_end, run: manifest.load_end, free_tier: false };
+    let cost = Cost::of(&manifest.measurement, &Prices::for_region(&manifest.region).ok()?, terms);
+    let metered = manifest.measurement.metered.iter();
+    let asked: Vec<String> =
+        metered.map(|one| format!("{} {}", format::count(one.quantity as f64), one.unit)).collect();
+    let usd = cost.total().map_or("an amount without a price".into(), format::usd);
+    Some(format!("Measuring cost {usd} beside that ({})", asked.join(", ")))
 }

@@ -61,8 +61,11 @@ pub(crate) async fn greet(client: &Client, Destination { stack, queue_url }: &De
         let Err(error) = call.attribute_names(QueueAttributeName::QueueArn).send().await else { break };
         let Failure { word, again } = failure(&error);
         if !again || tried == TRIES {
-            // Its causes are told one by one; the SDK's own account of them is a page long.
-            return Err(anyhow::Error::new(error).context(format!(
+            // Its causes are told one by one; the SDK's own account of them is a page long. Nor is all of an answer
+            // told: of a wrong signature AWS says what should have been signed, and the session token is part of it.
+            let causes = format!("{:#}", anyhow::Error::new(error));
+            let causes = causes.split("\\n").next().unwrap_or_default().to_owned();
+            return Err(anyhow::Error::msg(causes).context(format!(
                 "stack {stack}: the queue {queue_url} does not answer ({word}): {}",
                 remedy(&word)
             )));

@@ -11,6 +11,7 @@ use model::record::{Ledger, MessageRecord};
 use model::run::{Check, Manifest, Run, SCHEMA, StackEntry, StackRun};
 use model::scenario::{Platform, Scenario, Stack, describe};
 use model::time::Nanos;
+use model::usage::Usage;
 use model::windows::Windows;
 use platform::sqs::{Queue, Settings};
 use std::thread;
@@ -166,6 +167,7 @@ fn assemble(
         parameters: scenario.parameters.beliefs(),
         checks,
         complete: true,
+        measurement: Usage::default(),
     };
     let mut records = Vec::new();
     let mut runs = Vec::new();

@@ -23,7 +23,7 @@ impl Complaints {
     pub(crate) fn add(&self, what: &str, why: impl Display) {
         if let Some(kept_back) = self.due(clock::now().instant) {
             let more = if kept_back > 0 { format!(" ({kept_back} more not shown)") } else { String::new() };
-            eprintln!("versus-worker: {what}: {why}{more}");
+            eprintln!("versus-worker: {what}: {}{more}", brief(&why.to_string()));
         }
     }
 
@@ -39,9 +39,24 @@ impl Complaints {
     }
 }
 
+/// The first line, also of a text that is quoted in another. Of a wrong signature AWS says in further ones what should
+/// have been signed, and the session token is part of it.
+fn brief(text: &str) -> &str {
+    text.split('\n').next().and_then(|line| line.split("\\n").next()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_first_line_is_told() {
+        assert_eq!(
+            brief("refused: Error { message: \"Wrong.\\nx-amz-security-token:T\" }"),
+            "refused: Error { message: \"Wrong."
+        );
+        assert_eq!(brief("Wrong.\nT"), "Wrong.");
+    }
 
     #[test]
     fn one_line_per_pause_and_the_rest_is_counted() {

@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+import duckdb
 import jsonschema
 from junitparser import JUnitXml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -35,12 +36,25 @@ def read(name, schema, folder):
     assert flagged == len(regressed), flagged
 
 
+def parquet(folder):
+    """The messages of a run: as many, and as slow, as its CSV files say."""
+    table = f"read_parquet('{folder}/smoke.parquet')"
+    for stack in ("ecs", "lambda"):
+        csv = f"read_csv('{folder}/smoke/{stack}/messages.csv')"
+        totals = "count(*), count(worker), sum(receive_count), sum(cold_start::int), max(finished_at)"
+        there = duckdb.sql(f"select {totals}, sum(latency) from {table} where stack = '{stack}'").fetchall()
+        meant = duckdb.sql(f"select {totals}, sum(finished_at - scheduled_at) from {csv}").fetchall()
+        assert there == meant and there[0][0] == 359, (there, meant)
+    print("the messages: DuckDB reads the Parquet file as it reads the CSV files")
+
+
 def main():
     schema = json.loads(Path(sys.argv[1]).read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     for name in EXPECTED:
         read(name, schema, Path(sys.argv[2]))
         print(f"{name}: JSON, JUnit and OpenMetrics are read as they were meant")
+    parquet(Path(sys.argv[2]))
 
 
 if __name__ == "__main__":

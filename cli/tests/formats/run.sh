@@ -1,5 +1,5 @@
 #!/bin/sh
-# Has others read what `versus check` writes: JSON Schema, JUnit and OpenMetrics. Needs Python 3 and access to PyPI.
+# Has others read what `versus check` and `versus export` write: JSON Schema, JUnit, OpenMetrics, Parquet. Needs Python 3 and access to PyPI.
 #
 #   cli/tests/formats/run.sh [PROGRAM]      PROGRAM is target/release/versus by default
 set -eu
@@ -32,6 +32,9 @@ check() {
 
 simulate before
 simulate after --set parameters.sqs-receive-median=80ms --set parameters.sqs-receive-p99=120ms
+"$program" run "$root/scenarios/smoke.toml" --messages --out smoke --quiet
+"$program" export smoke --parquet smoke.parquet 2>/dev/null
+
 check pass 0 --baseline before before --metric cost-per-million --metric backlog-max
 check regressed 3 --baseline before after
 check missing 4 --baseline "<none & \"nothing\">" after

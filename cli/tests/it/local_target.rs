@@ -226,3 +226,32 @@ fn whatever_is_killed_nothing_is_left_behind() {
 fn whatever_is_killed_fifty_times_nothing_is_left_behind() {
     kill_at_random(50, 1_000);
 }
+
+#[test]
+fn a_measured_run_says_what_a_simulation_should_believe() {
+    let place = folder("local-calibrate");
+    scenario(&place, "calibrate", "");
+    let run = ["run", "small.toml", "--target", "local", "--out", "out", "-q"];
+    let code = versus(&place, &run).code;
+    assert!([0, 4].contains(&code), "{code}");
+    let done = expect(0, &place, &["calibrate", "out", "--out", "beliefs.toml"]);
+    // The work is 30 ms and a cold start here takes no 200 ms: what was believed before is far off.
+    let error = |name: &str, column: usize| -> f64 {
+        let line = done.out.lines().find(|line| line.starts_with(name)).unwrap();
+        let errors: Vec<&str> = line.split_whitespace().filter(|word| word.starts_with(['+', '-'])).collect();
+        errors[column].parse::<f64>().unwrap().abs()
+    };
+    assert!(error("ecs p50", 1) <= 15.0, "{}", done.out);
+    assert!(error("lambda p50", 1) < error("lambda p50", 0), "{}", done.out);
+    let beliefs = fs::read_to_string(place.join("beliefs.toml")).unwrap();
+    assert!(beliefs.contains("message.work") && beliefs.contains("messages of ecs"), "{beliefs}");
+    expect(0, &place, &["run", "small.toml", "--set-file", "beliefs.toml", "--out", "sim", "-q"]);
+    let manifest = fs::read_to_string(place.join("sim/run.json")).unwrap();
+    assert!(manifest.contains("parameters.esm-delivery-p50 ="), "the overrides are in the manifest");
+    // Beliefs are fitted to measured runs.
+    let done = expect(2, &place, &["calibrate", "sim"]);
+    assert!(done.err.contains("was simulated"), "{}", done.err);
+    fs::write(place.join("broken.toml"), "[parameters]\n").unwrap();
+    let done = expect(1, &place, &["run", "small.toml", "--set-file", "broken.toml", "--out", "x"]);
+    assert!(done.err.contains("broken.toml:1: \"[parameters]\" is no override"), "{}", done.err);
+}

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should fail")]
 
+mod aws;
 mod check;
 mod coverage;
 mod errors;
@@ -10,4 +11,5 @@ mod lab;
 mod local_target;
 mod prices;
 mod run;
+mod stacks;
 mod tidy;

@@ -1,5 +1,7 @@
 //! What is known of one message at one stack, in 64 bytes.
 
+use super::accounts::Accounts;
+use crate::folder::Heard;
 use model::plan::Arrival;
 use model::record::{MessageRecord, Outcome};
 use model::time::Nanos;
@@ -111,6 +113,56 @@ pub(crate) enum Loss {
     DeletedFailed,
     /// It was deleted, but no worker said that it had worked on it.
     DeletedUntold,
+    /// Its queue is empty, and no worker said that it had worked on it.
+    GoneUntold,
+}
+
+/// What is known of messages of which nobody told how they ended: they are gone from a queue that is empty.
+#[derive(Debug)]
+pub(crate) enum Rest {
+    /// The queue may still have them.
+    Unknown,
+    /// No worker tells anything of any message: all but so many of the last are done.
+    Silent { done: u64 },
+    /// Workers tell when they are done: so many are dead-lettered, and the others were not told of.
+    Told { dead_lettered: u64 },
+}
+
+impl Rest {
+    pub(crate) fn new(accounts: &Accounts, heard: &Heard) -> Self {
+        let dead_lettered = heard.dead_letters.unwrap_or(0);
+        match heard.emptied {
+            false => Self::Unknown,
+            true if accounts.nobody_told() => {
+                Self::Silent { done: accounts.accepted().saturating_sub(dead_lettered) }
+            }
+            true => Self::Told { dead_lettered },
+        }
+    }
+
+    /// The outcome of the next message in the plan, which by itself was `outcome`.
+    pub(crate) fn settle(
+        &mut self,
+        account: &Account,
+        outcome: (Outcome, Option<Loss>),
+    ) -> (Outcome, Option<Loss>) {
+        let open = matches!(outcome.0, Outcome::InFlight | Outcome::Failed) && account.accepted();
+        match self {
+            _ if !open => outcome,
+            Self::Unknown => outcome,
+            Self::Silent { done: 0 } | Self::Told { dead_lettered: 1.. } => {
+                if let Self::Told { dead_lettered } = self {
+                    *dead_lettered -= 1;
+                }
+                (Outcome::DeadLettered, None)
+            }
+            Self::Silent { done } => {
+                *done -= 1;
+                (Outcome::Completed, None)
+            }
+            Self::Told { .. } => (Outcome::Lost, Some(Loss::GoneUntold)),
+        }
+    }
 }
 
 impl Account {

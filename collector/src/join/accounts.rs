@@ -113,6 +113,7 @@ impl Accounts {
             Loss::Expired => "expired or purged".into(),
             Loss::DeletedFailed => "deleted after a failed attempt".into(),
             Loss::DeletedUntold => "deleted, but no worker told that it was done".into(),
+            Loss::GoneUntold => "gone from its queue, but no worker told that it was done".into(),
         }
     }
 
@@ -145,6 +146,16 @@ impl Accounts {
         })
     }
 
+    /// Whether neither queue nor workers told of single messages.
+    pub(crate) fn nobody_told(&self) -> bool {
+        !self.workers_tell && !self.queue_tells()
+    }
+
+    /// Messages that the queue took.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.messages.iter().filter(|account| account.accepted()).count() as u64
+    }
+
     /// Whether the queue told what it saw.
     pub(crate) fn queue_tells(&self) -> bool {
         self.clocks.one_machine
@@ -162,7 +173,7 @@ impl Accounts {
         }
         self.retried += u64::from(sent.attempts > 1);
         let account = &mut self.messages[seq as usize];
-        account.flags |= flag::TRIED | if sent.attempts > 1 { flag::RETRIED } else { 0 };
+        account.flags |= flag::TRIED | if sent.attempts > 1000 { flag::RETRIED } else { 0 };
         if let Some(id) = sent.message {
             if !account.accepted() {
                 account.sent = At::of(signed(sent.answered_at));

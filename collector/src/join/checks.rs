@@ -1,6 +1,7 @@
 //! The validity checks of a measured run: the claims of a simulated one, and those that only clocks can break.
 
 use super::{Joined, Tally};
+use crate::folder::Heard;
 use model::plan::PlanHash;
 use model::record::Ledger;
 use model::run::{ActivityKind, Check, Manifest};
@@ -32,7 +33,7 @@ pub(super) fn checks(manifest: &Manifest, hash: &PlanHash, complete: bool, joine
     let each = Each(manifest, joined);
     let all = |holds: &dyn Fn(&Ledger) -> bool| joined.iter().all(|one| holds(&one.ledger));
     let check = |name: &str, passed: bool, detail: String| Check { name: name.into(), passed, detail };
-    vec![
+    let mut checks = vec![
         check(
             "every stack was offered the same messages",
             hash.hex() == manifest.plan_hash && joined.iter().all(|one| one.tally.accepted == hash.count()),
@@ -57,7 +58,41 @@ pub(super) fn checks(manifest: &Manifest, hash: &PlanHash, complete: bool, joine
             each.say(spans),
         ),
         check("the stacks were loaded alike", alike(joined), each.say(mean_delay)),
-    ]
+    ];
+    // A run on this machine has no such sources.
+    if joined.iter().any(|one| one.heard != Heard::default()) {
+        checks.push(check(
+            "what AWS logged and measured has come",
+            joined.iter().all(has_come),
+            each.say(came),
+        ));
+    }
+    checks
+}
+
+/// Reports that may be missing: their duration is then the mean of the others.
+const REPORTS_MISSING_MAX_PERCENT: u64 = 5;
+
+fn has_come(one: &Joined) -> bool {
+    let reported = match (one.heard.reports, one.heard.invocations) {
+        (Some(reports), Some(invocations)) => {
+            invocations.saturating_sub(reports) * 100 <= invocations * REPORTS_MISSING_MAX_PERCENT
+        }
+        _ => true,
+    };
+    reported && one.heard.trouble.is_empty()
+}
+
+fn came(one: &Joined) -> String {
+    let mut said = Vec::new();
+    if let (Some(reports), Some(invocations)) = (one.heard.reports, one.heard.invocations) {
+        said.push(format!("{reports} reports of {invocations} invocations"));
+    }
+    if let Some(dead) = one.heard.dead_letters {
+        said.push(format!("{dead} in the dead-letter queue"));
+    }
+    said.extend(one.heard.trouble.iter().cloned());
+    if said.is_empty() { "all that was asked".into() } else { said.join(", ") }
 }
 
 fn offered(each: &Each<'_>, manifest: &Manifest, hash: &PlanHash) -> String {
@@ -101,7 +136,9 @@ fn generator(one: &Joined) -> String {
 /// have lost lines; it says itself that it is not complete.
 fn is_accounted(one: &Joined, complete: bool) -> bool {
     let whole = !complete || one.accounts.unread == 0;
-    one.ledger.balances() && whole && one.tally.untimed * 100 <= one.ledger.done() * UNTIMED_MAX_PERCENT
+    // Where nobody tells of single messages there are no latencies: then none is missing.
+    let timed = one.silent || one.tally.untimed * 100 <= one.ledger.done() * UNTIMED_MAX_PERCENT;
+    one.ledger.balances() && whole && timed
 }
 
 fn accounted(one: &Joined) -> String {
@@ -114,7 +151,9 @@ fn accounted(one: &Joined) -> String {
             said += &format!(", {count} {what}");
         }
     }
-    if one.tally.untimed > 0 {
+    if one.silent {
+        said += ", counted at the queue: no worker tells of its messages, so there are no latencies";
+    } else if one.tally.untimed > 0 {
         let Tally { untimed, .. } = one.tally;
         let most = UNTIMED_MAX_PERCENT;
         said += &format!(", {untimed} completions have no latency (at most {most} % allowed)");

@@ -11,13 +11,14 @@ mod checks;
 mod ids;
 mod points;
 
-use crate::folder::{self, State};
+use crate::folder::{self, Heard, State};
+use account::Rest;
 use accounts::Accounts;
 use anyhow::{Context, Result, ensure};
 use model::breakdown;
 use model::journal::{self, Appender};
 use model::plan::{Arrival, Plan, PlanHash};
-use model::record::{Ledger, MessageRecord};
+use model::record::{Ledger, MessageRecord, Outcome};
 use model::run::{Activity, Manifest, Run, StackEntry, StackRun, read_manifest};
 use model::sample::Sampler;
 use model::time::Nanos;
@@ -32,6 +33,9 @@ pub(crate) struct Joined {
     pub(crate) tally: Tally,
     pub(crate) accounts: Accounts,
     pub(crate) activities: Vec<Activity>,
+    pub(crate) heard: Heard,
+    /// No worker told anything, nor did the queue: what is known is how many messages are gone.
+    pub(crate) silent: bool,
     /// The last that was heard of the stack's messages.
     last_seen: Nanos,
 }
@@ -92,8 +96,9 @@ pub fn join(folder: &Path) -> Result<Run> {
     };
     let mut stacks = Vec::new();
     let mut joined = Vec::new();
-    for entry in &manifest.stacks {
-        let (stack, one) = join_stack(folder, entry, &cause)
+    for (number, entry) in manifest.stacks.iter().enumerate() {
+        let heard = state.heard.get(number).cloned().unwrap_or_default();
+        let (stack, one) = join_stack(folder, entry, &cause, heard)
             .with_context(|| format!("joining stack {} of {}", entry.name, folder.display()))?;
         stacks.push(stack);
         joined.push(one);
@@ -109,7 +114,13 @@ pub fn join(folder: &Path) -> Result<Run> {
 /// The manifest with what has become of the run.
 fn conclude(manifest: Manifest, state: &State, hash: &PlanHash, joined: &[Joined]) -> Manifest {
     let checks = checks::checks(&manifest, hash, state.complete, joined);
-    let mut manifest = Manifest { checks, complete: state.complete, planned: hash.count(), ..manifest };
+    let mut manifest = Manifest {
+        checks,
+        complete: state.complete,
+        planned: hash.count(),
+        measurement: state.measurement.clone(),
+        ..manifest
+    };
     let ends = state.ends.iter().copied().chain(std::iter::repeat(None));
     for ((entry, one), end) in manifest.stacks.iter_mut().zip(joined).zip(ends) {
         entry.ledger = one.ledger;
@@ -128,7 +139,12 @@ struct Cause<'a> {
     deadline: Nanos,
 }
 
-fn join_stack(folder: &Path, entry: &StackEntry, cause: &Cause<'_>) -> Result<(StackRun, Joined)> {
+fn join_stack(
+    folder: &Path,
+    entry: &StackEntry,
+    cause: &Cause<'_>,
+    heard: Heard,
+) -> Result<(StackRun, Joined)> {
     let place = folder::journal(folder, &entry.name);
     let window = cause.manifest.window;
     let is_lambda = entry.platform == "lambda";
@@ -140,11 +156,13 @@ fn join_stack(folder: &Path, entry: &StackEntry, cause: &Cause<'_>) -> Result<(S
     // A join that was killed may have left one.
     fs::write(&beside, b"").with_context(|| format!("writing {}", beside.display()))?;
     let mut file = Appender::open(&beside)?;
+    let silent = heard.emptied && accounts.nobody_told();
+    let mut rest = Rest::new(&accounts, &heard);
     let mut tally = Tally::default();
     let mut ledger = Ledger::default();
     let mut latencies = Latencies::new(cause.manifest, accounts.cold_starts());
     for arrival in cause.plan.clone() {
-        let record = tally.close(&accounts, &arrival, &mut latencies, window);
+        let record = tally.close(&accounts, &arrival, &mut rest, &mut latencies, window);
         ledger.planned += 1;
         ledger.count(record.outcome);
         file.add(&record)?;
@@ -168,7 +186,7 @@ fn join_stack(folder: &Path, entry: &StackEntry, cause: &Cause<'_>) -> Result<(S
     };
     // A worker's clock is not the run's: it may not make the run longer than it can have been.
     let last_seen = accounts.last_seen.max(tally.last_finished.min(cause.deadline));
-    Ok((stack, Joined { ledger, tally, accounts, activities, last_seen }))
+    Ok((stack, Joined { ledger, tally, accounts, activities, heard, silent, last_seen }))
 }
 
 /// What is kept of the latencies of a stack's messages.
@@ -226,11 +244,12 @@ impl Tally {
         &mut self,
         accounts: &Accounts,
         arrival: &Arrival,
+        rest: &mut Rest,
         latencies: &mut Latencies,
         window: Nanos,
     ) -> MessageRecord {
         let account = accounts.message(arrival.seq);
-        let (outcome, lost) = account.outcome();
+        let (outcome, lost) = rest.settle(account, account.outcome());
         let record = account.record(arrival, outcome);
         if let Some(loss) = lost {
             *self.lost.entry(accounts.reason(loss)).or_default() += 1;
@@ -250,6 +269,9 @@ impl Tally {
         latencies.closed(arrival, known, &record);
         if let Some(at) = record.sent_at {
             *self.sent.entry(at / window * window).or_default() += 1;
+        }
+        if matches!(outcome, Outcome::Completed | Outcome::CompletedMore) {
+            self.untimed += u64::from(!account.completed());
         }
         if account.completed() {
             self.undeleted += u64::from(accounts.queue_tells() && !account.gone());

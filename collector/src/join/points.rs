@@ -41,7 +41,12 @@ pub(crate) fn series(place: &Path, tally: &Tally, window: Nanos) -> Result<(Vec<
     if !series.iter().any(|one| one.metric == metric::SENT) {
         series.push(counted(metric::SENT, &tally.sent, window));
     }
-    series.push(counted(metric::COMPLETED, &tally.completed, window));
+    let deleted = series.iter().find(|one| one.metric == metric::DELETED).cloned();
+    series.push(match deleted {
+        // Nobody told when: then deletes are the completions.
+        Some(deleted) if tally.completed.is_empty() => Series { metric: metric::COMPLETED.into(), ..deleted },
+        _ => counted(metric::COMPLETED, &tally.completed, window),
+    });
     // A file of points has no place for a series without any.
     series.retain(|one| !one.points.is_empty());
     Ok((series, unread))

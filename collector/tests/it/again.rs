@@ -4,7 +4,7 @@ use crate::cloudwatch::{config, serve};
 use crate::foreign::now_ns;
 use crate::lab::{Folder, origin, the_manifest};
 use crate::stories::{Fate, Story, Teller, in_order, tell};
-use collector::{Entry, Options, Stack, begin, collect};
+use collector::{Deployed, Entry, Options, begin, collect};
 use model::run::Run;
 use model::time::SECOND;
 use std::fs::File;
@@ -24,12 +24,13 @@ fn options(metrics: bool) -> Options {
         consistent_after: Duration::ZERO,
         settle: Duration::ZERO,
         quiet: true,
+        ..Options::default()
     }
 }
 
 /// A run that was sent, with the output of its workers: without receive counts and instants, so that nobody can
 /// tell a record that was read twice from two attempts.
-fn sent() -> (Folder, [Stack; 2]) {
+fn sent() -> (Folder, [Deployed; 2]) {
     let folder = Folder::new("again");
     let stories: Vec<Story> = tell(1, Teller::WorkersOnly, &|fate| fate == Fate::Once);
     // Long enough ago that the load is over, but not so long that the drain is.
@@ -45,7 +46,7 @@ fn sent() -> (Folder, [Stack; 2]) {
         }
     }
     seeder.leave().unwrap();
-    let stack = || Stack { records: vec![path.clone()], ..Stack::default() };
+    let stack = || Deployed { records: vec![path.clone()], ..Deployed::default() };
     (folder, [stack(), stack()])
 }
 
@@ -56,7 +57,7 @@ fn completed(run: &Run) -> [(u64, u64); 2] {
     })
 }
 
-fn with_queues(stacks: &mut [Stack; 2], url: &str) {
+fn with_queues(stacks: &mut [Deployed; 2], url: &str) {
     stacks.iter_mut().for_each(|stack| stack.queue = Some(format!("{url}/000000000000/q")));
 }
 

@@ -104,7 +104,7 @@ fn bytes(value: &Value) -> Vec<u8> {
 fn ask(url: &str, sources: &[Source]) -> anyhow::Result<Vec<(usize, model::journal::Point)>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let client = aws_sdk_cloudwatch::Client::new(&config(url));
-    runtime.block_on(fetch(&client, sources, START_NS, START_NS + 5 * MINUTE))
+    Ok(runtime.block_on(fetch(&client, sources, START_NS, START_NS + 5 * MINUTE))?.0)
 }
 
 #[test]
@@ -191,7 +191,8 @@ fn each_platform_is_asked_for_its_own_metrics() {
         "{names:?}"
     );
     assert!(names.contains(&format!("AWS/Lambda {} Maximum 1", metric::CONCURRENCY)), "{names:?}");
-    assert_eq!(names.len(), 9);
+    assert!(names.contains(&"AWS/Lambda Duration Sum 1".to_owned()), "{names:?}");
+    assert_eq!(names.len(), 10);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::cloudwatch::{config, field, page, result, serve};
 use crate::join::rows;
 use crate::lab::{Folder, origin, provenance, scenario};
 use ciborium::Value;
-use collector::{Options, Stack, collect};
+use collector::{Deployed, Options, collect};
 use model::journal::{Entry, MessageId, Record, Sent};
 use model::plan::Plan;
 use model::series::metric;
@@ -95,10 +95,10 @@ fn a_run_on_a_foreign_queue_is_collected_to_its_end() {
         );
         (200, answer.into_bytes())
     }));
-    let stack = |name: &str| Stack {
+    let stack = |name: &str| Deployed {
         queue: Some(format!("{url}/000000000000/queue-{name}")),
         records: vec![output.0.join(name)],
-        ..Stack::default()
+        ..Deployed::default()
     };
     let options = Options {
         metrics: true,
@@ -106,6 +106,7 @@ fn a_run_on_a_foreign_queue_is_collected_to_its_end() {
         consistent_after: Duration::from_millis(100),
         settle: Duration::from_millis(200),
         quiet: true,
+        ..Options::default()
     };
     let stacks = [stack("ecs"), stack("lambda")];
     let run = collect(&folder.0, &stacks, Some(config(&url)), &options, &|| false).unwrap();
@@ -138,7 +139,7 @@ fn a_collection_that_is_stopped_leaves_its_journal() {
     let folder = Folder::new("stopped");
     let manifest = collector::manifest(&scenario(SCENARIO), &provenance(SCENARIO));
     collector::begin(&folder.0, &manifest, &origin(now_ns())).unwrap().leave().unwrap();
-    let stacks = [Stack::default(), Stack::default()];
+    let stacks = [Deployed::default(), Deployed::default()];
     let url = serve(Box::new(|name, _| panic!("nobody is to be asked: {name}")));
     let run = collect(
         &folder.0,

@@ -226,7 +226,8 @@ fn of(cost: &Cost, item: Item) -> f64 {
 }
 
 fn is_compute(item: Item) -> bool {
-    !matches!(item, Item::SqsRequests | Item::LambdaRequests | Item::LogBytes | Item::CloudwatchAlarms)
+    use Item::{CloudwatchAlarms, CloudwatchMetrics, LambdaRequests, LogBytes, SqsRequests};
+    !matches!(item, SqsRequests | LambdaRequests | LogBytes | CloudwatchAlarms | CloudwatchMetrics)
 }
 
 /// Item by item; a row per item and variant, two columns per stack.

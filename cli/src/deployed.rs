@@ -1,0 +1,24 @@
+//! What is deployed on AWS for the stacks of a scenario, as files of outputs name it.
+
+use anyhow::{Context, Result, bail};
+use collector::Deployed;
+use model::scenario::Scenario;
+use std::path::PathBuf;
+
+/// What is deployed for each stack of the scenario, in its order.
+pub(crate) fn deployed(scenario: &Scenario, outputs: &[PathBuf]) -> Result<Vec<Deployed>> {
+    if outputs.is_empty() {
+        bail!(
+            "--target aws needs to know what is deployed: add --outputs FILE with what `aws cloudformation \
+             describe-stacks` or `terraform output -json` prints (`versus stacks` deploys a scenario's stacks)"
+        );
+    }
+    let mut all = collector::read_outputs(outputs)?;
+    let named: Vec<String> = all.keys().cloned().collect();
+    let mut of = |name: &str| {
+        all.remove(name).with_context(|| {
+            format!("the outputs name no stack {name:?}, only {}: is a file missing?", named.join(", "))
+        })
+    };
+    scenario.stacks.iter().map(|stack| of(&stack.name)).collect()
+}

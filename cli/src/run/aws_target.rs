@@ -1,0 +1,239 @@
+//! `--target aws`: the plan is sent to the queues of stacks that are deployed, and what they did with it is collected.
+//!
+//! The seeder has threads of its own; one writes down what it tells, this one asks AWS.
+
+use super::forecast::{Forecast, forecast};
+use super::{Args, command_line};
+use crate::clock;
+use crate::deployed::deployed;
+use anyhow::{Context, Result};
+use collector::{Collector, Course, Deployed, Deployment, Options, Provenance};
+use model::journal::{Entry, Sent};
+use model::run::Run;
+use model::scenario::{Scenario, Source};
+use model::time::{MINUTE, Nanos, SECOND};
+use model::usage::Usage;
+use report::cost::{Cost, Terms};
+use report::prices::Prices;
+use seeder::{Destination, Seeder, Settings, Stop};
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// Time between connecting and the first message.
+const LEAD: Duration = Duration::from_secs(2);
+
+/// How often what the seeder tells is handed to the system.
+const FLUSH_EVERY: Duration = Duration::from_millis(50);
+
+/// Plays `scenario` on what is deployed and writes the run to `place`.
+pub(super) fn play(
+    place: &Path,
+    scenario: &Scenario,
+    source: &Source,
+    args: &Args,
+    index: u32,
+    interrupts: &AtomicU32,
+) -> Result<Run> {
+    let deployed = deployed(scenario, &args.outputs)?;
+    let names: Vec<&str> = scenario.stacks.iter().map(|stack| stack.name.as_str()).collect();
+    let both: Vec<(&str, &Deployed)> = names.iter().copied().zip(&deployed).collect();
+    collector::admit(&both, &args.allow_queues, None, &scenario.region)?;
+    let destination = |(name, deployed): &(&str, &Deployed)| Destination {
+        stack: (*name).into(),
+        queue_url: deployed.queue.clone().unwrap_or_default(),
+    };
+    let destinations: Vec<Destination> = both.iter().map(destination).collect();
+    let settings = Settings { run: clock::origin().utc_ns(0) as u32, ..Settings::default() };
+    // What is wrong with the queues is known before there is a run.
+    let seeder = Seeder::connect(scenario, &destinations, &settings)?;
+    let limit = args.max_cost.map(|limit| Limit::new(limit, scenario, source)).transpose()?;
+    let origin = clock::origin_in(LEAD);
+    let manifest = collector::manifest(scenario, &provenance(source, args, index));
+    let collector = Mutex::new(collector::begin(place, &manifest, &origin)?);
+    let deployment: Deployment = names.iter().map(|name| (*name).to_owned()).zip(deployed.clone()).collect();
+    collector::keep(place, &deployment)?;
+    let (sender, told) = channel();
+    let stop = Stop::default();
+    let (sending, failed) = (AtomicBool::new(true), AtomicBool::new(false));
+    let going = Going {
+        interrupts,
+        stop: stop.clone(),
+        sending: &sending,
+        failed: &failed,
+        limit,
+        over: Cell::new(false),
+    };
+    let (watched, sent) = thread::scope(|scope| {
+        let (collector, sending, failed) = (&collector, &sending, &failed);
+        let written = thread::Builder::new().name("journal".into()).spawn_scoped(scope, move || {
+            let written = write_down(&told, collector);
+            sending.store(false, Ordering::Release);
+            written
+        });
+        let send = {
+            let stop = stop.clone();
+            move || {
+                let tell = sender.clone();
+                let sent = seeder.run(origin, &stop, move |stack, sent: Vec<Sent>| {
+                    sent.into_iter().for_each(|one| _ = tell.send((stack, Entry::Sent(one))));
+                });
+                failed.store(sent.is_err(), Ordering::Release);
+                // Only now may it be known that nothing more comes.
+                drop(sender);
+                sent
+            }
+        };
+        let seeding = thread::Builder::new().name("seeder".into()).spawn_scoped(scope, send);
+        let (written, seeding) = match (written, seeding) {
+            (Ok(written), Ok(seeding)) => (written, seeding),
+            (Err(error), _) | (_, Err(error)) => {
+                stop.request();
+                return (Err(error).context("starting the seeder"), Ok(()));
+            }
+        };
+        let options = options(args);
+        let watched = collector::watch(place, collector, &deployed, None, &options, &going);
+        stop.request();
+        let sent = seeding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let written = written.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (watched, sent.map(drop).context("sending the messages").and(written))
+    });
+    let collector = collector.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // What went wrong first is what matters; what was written down stays in any case.
+    let ended = match sent {
+        Ok(()) => watched,
+        Err(error) => Err(error),
+    };
+    collector::finish(place, collector, ended)
+}
+
+fn options(args: &Args) -> Options {
+    Options {
+        metrics: !args.no_metrics,
+        settle: args.settle,
+        consistent_after: args.empty_for,
+        quiet: args.quiet,
+        ..Options::default()
+    }
+}
+
+fn provenance(source: &Source, args: &Args, index: u32) -> Provenance {
+    Provenance {
+        target: "aws".into(),
+        path: source.path.clone(),
+        text: source.text.clone(),
+        overrides: args.overrides.clone(),
+        command: command_line(),
+        repeat: (index, args.repeat),
+        tool_version: env!("CARGO_PKG_VERSION").into(),
+        started_utc: humantime::format_rfc3339_millis(clock::utc() + LEAD).to_string(),
+    }
+}
+
+/// Writes down what the seeder tells, until it has ended: what a queue took is on its way to the disk within moments.
+fn write_down(told: &Receiver<(usize, Entry)>, collector: &Mutex<Collector>) -> Result<()> {
+    let mut open = true;
+    while open {
+        let until = clock::instant() + FLUSH_EVERY;
+        loop {
+            match told.recv_timeout(until.saturating_duration_since(clock::instant())) {
+                Ok((stack, entry)) => lock(collector).take(stack, entry)?,
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => {
+                    open = false;
+                    break;
+                }
+            }
+        }
+        lock(collector).flush()?;
+    }
+    Ok(())
+}
+
+fn lock(collector: &Mutex<Collector>) -> std::sync::MutexGuard<'_, Collector> {
+    collector.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How the run goes on.
+struct Going<'a> {
+    interrupts: &'a AtomicU32,
+    stop: Stop,
+    /// Whether the seeder has not ended yet.
+    sending: &'a AtomicBool,
+    /// Whether it gave up.
+    failed: &'a AtomicBool,
+    limit: Option<Limit>,
+    /// Whether it was said that the load is cut short.
+    over: Cell<bool>,
+}
+
+impl Going<'_> {
+    fn cut(&self, why: &str) {
+        self.stop.request();
+        if !self.over.replace(true) {
+            eprintln!("versus: {why}; sends no more and drains the queues; Ctrl-C ends it at once");
+        }
+    }
+}
+
+impl Course for Going<'_> {
+    fn stopped(&self) -> bool {
+        let count = self.interrupts.load(Ordering::Relaxed);
+        if count == 1 {
+            self.cut("interrupted");
+        }
+        count > 1
+    }
+
+    fn load_ended(&self) -> bool {
+        let cut = self.stop.requested() || self.failed.load(Ordering::Acquire);
+        cut && !self.sending.load(Ordering::Acquire)
+    }
+
+    fn used(&self, now: Nanos, usage: &[Usage]) {
+        if let Some(limit) = &self.limit
+            && let Some(spent) = limit.reached(now, usage)
+        {
+            self.cut(&format!("about {spent:.4} US dollars are spent, and --max-cost is {:.4}", limit.usd));
+        }
+    }
+}
+
+/// The most that a run may cost.
+struct Limit {
+    usd: f64,
+    prices: Prices,
+    forecast: Forecast,
+}
+
+impl Limit {
+    fn new(usd: f64, scenario: &Scenario, source: &Source) -> Result<Self> {
+        let forecast = forecast(scenario, source)?;
+        if forecast.high > usd {
+            eprintln!(
+                "versus: the whole run is expected to cost {:.4} to {:.4} US dollars; it will be cut short at {usd:.4}",
+                forecast.low, forecast.high
+            );
+        }
+        Ok(Self { usd, prices: Prices::for_region(&scenario.region)?, forecast })
+    }
+
+    /// What was spent, if stopping now is the last chance to stay below the limit.
+    ///
+    /// AWS tells late what a stack used: where it has not yet, the forecast stands in. What the drain will cost is
+    /// kept back: a minute, the least that Fargate bills of a task.
+    fn reached(&self, now: Nanos, usage: &[Usage]) -> Option<f64> {
+        let load = now.max(SECOND);
+        let terms = Terms { load, run: load, free_tier: false };
+        let bill = |usage: &Usage| Cost::of(usage, &self.prices, terms).total().unwrap_or(0.0);
+        let metered: f64 = usage.iter().map(bill).sum();
+        let spent = metered.max(self.forecast.at(now));
+        let drain = spent * MINUTE as f64 / load.max(MINUTE) as f64;
+        (spent + drain >= self.usd).then_some(spent)
+    }
+}

@@ -1,0 +1,58 @@
+//! Whether queues may be sent to: they are ours by their tag, or named by hand, and empty.
+//!
+//! Goals: a wrong file of outputs cannot fill somebody's production queue.
+
+use crate::aws::message;
+use crate::outputs::{Deployed, QUEUE_TAG};
+use crate::queue;
+use anyhow::{Context, Result, bail, ensure};
+use aws_config::SdkConfig;
+use aws_sdk_sqs::Client;
+
+/// Asks the queues of stacks, by their names, whether they may be sent to; those in `allowed` need no tag.
+///
+/// # Errors
+/// Names the first queue that may not, and how to proceed.
+pub fn admit(
+    stacks: &[(&str, &Deployed)],
+    allowed: &[String],
+    config: Option<SdkConfig>,
+    region: &str,
+) -> Result<()> {
+    crate::clients::runtime()?.block_on(async {
+        let config = match config {
+            Some(config) => config,
+            None => crate::clients::config(region).await,
+        };
+        let client = Client::new(&config);
+        for (name, deployed) in stacks {
+            let url = deployed.queue.as_ref().with_context(|| format!("stack {name} has no queue"))?;
+            admit_one(&client, url, allowed).await.with_context(|| format!("stack {name}"))?;
+        }
+        Ok(())
+    })
+}
+
+async fn admit_one(client: &Client, url: &String, allowed: &[String]) -> Result<()> {
+    if !allowed.contains(url) {
+        let tags = client.list_queue_tags().queue_url(url).send().await;
+        let tags = tags.map_err(|error| message("sqs:ListQueueTags", &error))?;
+        ensure!(
+            tags.tags().is_some_and(|tags| tags.contains_key(QUEUE_TAG)),
+            "the queue {url} does not carry the tag {QUEUE_TAG}, so it may be somebody's: if it is yours to fill, add \
+             the tag, or say --allow-queue {url}"
+        );
+    }
+    let depth = queue::depth(client, url).await?;
+    if !depth.is_empty() {
+        bail!(
+            "the queue {url} is not empty: {} waiting, {} being worked on, {} delayed. They would be counted as this \
+             run's: wait until its workers are done, or purge it (aws sqs purge-queue --queue-url {url}) and wait a \
+             minute",
+            depth.visible,
+            depth.not_visible,
+            depth.delayed
+        );
+    }
+    Ok(())
+}

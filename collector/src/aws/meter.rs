@@ -1,0 +1,149 @@
+//! From what AWS said of a stack to the quantities of its bill.
+//!
+//! Goals: everything that can be counted is counted; what cannot be is bounded from above, and METHODOLOGY says how.
+
+use super::function::Function;
+use super::report_line::Report;
+use super::tasks::Tasks;
+use model::series::metric;
+use model::time::{Nanos, SECOND};
+use model::usage::{Item, Metered, Usage};
+use std::collections::BTreeMap;
+
+/// What was metered of one stack.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    /// Invocations that Lambda reported.
+    pub(crate) reports: u64,
+    /// Those that waited for an initialisation.
+    pub(crate) cold_starts: u64,
+    /// The same by the period of their reports.
+    pub(crate) cold_starts_at: BTreeMap<Nanos, f64>,
+    /// Billed MB-ms of the reports.
+    billed_mb_ms: u64,
+    pub(crate) tasks: Tasks,
+    pub(crate) function: Option<Function>,
+    /// Alarms of the scaling policies.
+    pub(crate) alarms: u64,
+}
+
+impl Meter {
+    /// An invocation was reported.
+    pub(crate) fn report(&mut self, report: &Report) {
+        self.reports += 1;
+        self.cold_starts += u64::from(report.init.is_some());
+        self.billed_mb_ms += report.billed_ms * report.memory_mb;
+    }
+
+    /// All reports are about to come again.
+    pub(crate) fn forget_reports(&mut self) {
+        (self.reports, self.cold_starts, self.billed_mb_ms) = (0, 0, 0);
+        self.cold_starts_at.clear();
+    }
+
+    /// The bill's quantities from the run's start to `until`, with the sums of the stack's metrics and so many calls of
+    /// the seeder.
+    pub(crate) fn usage(
+        &self,
+        sums: &BTreeMap<String, f64>,
+        sends: u64,
+        started_ns: u64,
+        until: Nanos,
+    ) -> Usage {
+        let sum = |metric: &str| sums.get(metric).map_or(0, |sum| sum.max(0.0).round() as u64);
+        let mut metered = self.tasks.metered(started_ns, until);
+        let mut add = |item, variant: &str, quantity: u64| {
+            metered.push(Metered::new(item, variant, quantity));
+        };
+        let seconds = until / SECOND;
+        let invocations = sum(metric::INVOCATIONS).max(self.reports);
+        if let Some(function) = &self.function {
+            let variant = if function.arm { "arm" } else { "x86" };
+            add(Item::LambdaRequests, "", invocations);
+            add(Item::LambdaDuration, variant, self.lambda_duration(invocations, sums, function));
+            let provisioned = function.provisioned * function.memory_mb;
+            add(Item::LambdaProvisionedConcurrency, variant, provisioned * seconds);
+            let pollers = function.mapping.as_ref().and_then(|mapping| mapping.pollers).unwrap_or(0);
+            add(Item::LambdaEventPollers, "", pollers * seconds);
+        }
+        add(Item::CloudwatchAlarms, "", self.alarms * seconds);
+        add(Item::LogBytes, "", sum(LOG_BYTES));
+        add(Item::SqsRequests, "send", sends);
+        add(Item::SqsRequests, "empty-receive", sum(metric::EMPTY_RECEIVES));
+        // Nobody counts the receives and deletes of batches. A batch of Lambda's takes one of each; elsewhere every
+        // message may have had its own.
+        let calls = |metric| if self.function.is_some() { invocations.min(sum(metric)) } else { sum(metric) };
+        add(Item::SqsRequests, "receive", calls(metric::RECEIVED));
+        add(Item::SqsRequests, "delete", calls(metric::DELETED));
+        metered.retain(|one| one.quantity > 0);
+        metered.sort_by(|a, b| (a.item, &a.variant).cmp(&(b.item, &b.variant)));
+        Usage { metered }
+    }
+
+    /// Billed MB-ms of all invocations: the reports' own, and their mean for those whose report did not come. Without
+    /// any report, CloudWatch's durations, which leave out the initialisations.
+    fn lambda_duration(&self, invocations: u64, sums: &BTreeMap<String, f64>, function: &Function) -> u64 {
+        if self.reports > 0 {
+            let all = u128::from(self.billed_mb_ms) * u128::from(invocations) / u128::from(self.reports);
+            return u64::try_from(all).unwrap_or(u64::MAX);
+        }
+        let milliseconds = sums.get(DURATION_SUM).map_or(0.0, |sum| sum.max(0.0).ceil());
+        milliseconds as u64 * function.memory_mb
+    }
+}
+
+/// AWS/Logs: bytes that a log group took.
+pub(crate) const LOG_BYTES: &str = "IncomingBytes";
+/// The sum of AWS/Lambda's Duration, in milliseconds.
+pub(crate) const DURATION_SUM: &str = "DurationSum";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::function::Mapping;
+
+    fn report(init: Option<Nanos>) -> Report {
+        Report { duration: 12, billed_ms: 20, memory_mb: 512, init }
+    }
+
+    fn sums(all: &[(&str, f64)]) -> BTreeMap<String, f64> {
+        all.iter().map(|(name, sum)| ((*name).to_owned(), *sum)).collect()
+    }
+
+    #[test]
+    fn lambda_is_billed_by_its_reports_and_what_is_missing_by_their_mean() {
+        let mapping = Mapping { pollers: Some(2), ..Mapping::default() };
+        let function =
+            Function { memory_mb: 512, provisioned: 3, mapping: Some(mapping), ..Function::default() };
+        let mut meter = Meter { function: Some(function), ..Meter::default() };
+        meter.report(&report(Some(5)));
+        meter.report(&report(None));
+        assert_eq!((meter.reports, meter.cold_starts), (2, 1));
+        let counted = sums(&[
+            (metric::INVOCATIONS, 4.0),
+            (metric::RECEIVED, 40.0),
+            (metric::DELETED, 3.0),
+            (metric::EMPTY_RECEIVES, 7.0),
+            (LOG_BYTES, 1234.0),
+        ]);
+        let usage = meter.usage(&counted, 0, 0, 10 * SECOND);
+        let quantity = |item, variant| usage.quantity(item, variant);
+        assert_eq!(quantity(Item::LambdaRequests, ""), 4);
+        assert_eq!(quantity(Item::LambdaDuration, "x86"), 4 * 20 * 512);
+        assert_eq!(quantity(Item::LambdaProvisionedConcurrency, "x86"), 3 * 512 * 10);
+        assert_eq!(quantity(Item::LambdaEventPollers, ""), 20);
+        assert_eq!(quantity(Item::SqsRequests, "receive"), 4);
+        assert_eq!(quantity(Item::SqsRequests, "delete"), 3);
+        assert_eq!(quantity(Item::SqsRequests, "empty-receive"), 7);
+        assert_eq!(quantity(Item::LogBytes, ""), 1234);
+        assert_eq!(quantity(Item::CloudwatchAlarms, ""), 0);
+    }
+
+    #[test]
+    fn without_reports_durations_come_from_cloudwatch() {
+        let function = Function { memory_mb: 128, arm: true, ..Function::default() };
+        let meter = Meter { function: Some(function), ..Meter::default() };
+        let usage = meter.usage(&sums(&[(metric::INVOCATIONS, 2.0), (DURATION_SUM, 30.5)]), 0, 0, SECOND);
+        assert_eq!(usage.quantity(Item::LambdaDuration, "arm"), 31 * 128);
+    }
+}

@@ -1,0 +1,175 @@
+//! The tasks of an ECS service, from their own timestamps, and how many the service wants.
+//!
+//! Goals: task starts and billed time are measured; tasks that came and went between two looks are found, for stopped
+//! tasks are listed for an hour.
+//! Non-goals: EC2 instances.
+
+use super::message;
+use anyhow::{Context, Result};
+use aws_sdk_ecs::Client;
+use aws_sdk_ecs::types::{DesiredStatus, TaskStopCode};
+use model::time::{MILLISECOND, MINUTE, Nanos, SECOND};
+use model::usage::{Item, Metered, fargate_billed};
+use std::collections::BTreeMap;
+
+/// Most tasks of one DescribeTasks. Source: ECS API reference.
+const MOST_DESCRIBED: usize = 100;
+
+/// Least that Fargate bills of a task on Linux. Source: aws.amazon.com/fargate/pricing.
+const LEAST_BILLED: Nanos = MINUTE;
+
+/// A task. Instants are UTC nanoseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Task {
+    pub(crate) created: Option<u64>,
+    pub(crate) pull_started: Option<u64>,
+    pub(crate) started: Option<u64>,
+    pub(crate) stopping: Option<u64>,
+    pub(crate) stopped: Option<u64>,
+    /// CPU units; 1,024 are one vCPU.
+    pub(crate) cpu_units: u64,
+    pub(crate) memory_mb: u64,
+    /// `FARGATE`, `FARGATE_SPOT`, or that of EC2.
+    pub(crate) capacity: String,
+    pub(crate) arm: bool,
+    /// Why it was taken, if Spot took it.
+    pub(crate) interrupted: Option<String>,
+}
+
+/// What a service wants and has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) desired: u64,
+    pub(crate) running: u64,
+    pub(crate) pending: u64,
+}
+
+/// A service's tasks so far, by ARN.
+#[derive(Debug, Default)]
+pub(crate) struct Tasks {
+    pub(crate) all: BTreeMap<String, Task>,
+}
+
+impl Tasks {
+    /// Looks at the tasks of a service, and counts them.
+    ///
+    /// # Errors
+    /// When ECS cannot be asked, or knows no such service.
+    pub(crate) async fn look(&mut self, client: &Client, cluster: &str, service: &str) -> Result<Counts> {
+        let mut wanted: Vec<String> =
+            self.all.iter().filter(|(_, task)| task.stopped.is_none()).map(|(arn, _)| arn.clone()).collect();
+        for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
+            let call = client.list_tasks().cluster(cluster).service_name(service).desired_status(status);
+            let mut pages = call.into_paginator().items().send();
+            while let Some(arn) = pages.next().await {
+                let arn = arn.map_err(|error| message("ecs:ListTasks", &error))?;
+                if !self.all.contains_key(&arn) {
+                    wanted.push(arn);
+                }
+            }
+        }
+        for some in wanted.chunks(MOST_DESCRIBED) {
+            let call = client.describe_tasks().cluster(cluster).set_tasks(Some(some.to_vec()));
+            let answer = call.send().await.map_err(|error| message("ecs:DescribeTasks", &error))?;
+            for task in answer.tasks() {
+                if let Some(arn) = task.task_arn() {
+                    self.all.insert(arn.to_owned(), read(task));
+                }
+            }
+        }
+        counts(client, cluster, service).await
+    }
+
+    /// What Fargate bills of them on the run's clock, from 0 to `until`.
+    pub(crate) fn metered(&self, started_ns: u64, until: Nanos) -> Vec<Metered> {
+        let mut sums: BTreeMap<(Item, &str), u64> = BTreeMap::new();
+        for task in self.all.values() {
+            let (vcpu, memory) = match task.capacity.as_str() {
+                "FARGATE" => (Item::FargateVcpu, Item::FargateMemory),
+                "FARGATE_SPOT" => (Item::FargateSpotVcpu, Item::FargateSpotMemory),
+                // EC2 is billed by its instances.
+                _ => continue,
+            };
+            // What a task cost before the run is not the run's.
+            let Some(from) = task.pull_started.or(task.created).map(|at| at.saturating_sub(started_ns))
+            else {
+                continue;
+            };
+            let to = task.stopped.map_or(until, |at| at.saturating_sub(started_ns)).min(until);
+            let Some(lived) = to.checked_sub(from).filter(|lived| *lived > 0) else { continue };
+            let least = if task.stopped.is_some() && from > 0 { LEAST_BILLED } else { 0 };
+            let seconds = fargate_billed(lived, least) / SECOND;
+            let variant = if task.arm { "arm" } else { "x86" };
+            *sums.entry((vcpu, variant)).or_default() += seconds * task.cpu_units;
+            *sums.entry((memory, variant)).or_default() += seconds * task.memory_mb;
+        }
+        sums.into_iter().map(|((item, variant), quantity)| Metered::new(item, variant, quantity)).collect()
+    }
+}
+
+async fn counts(client: &Client, cluster: &str, service: &str) -> Result<Counts> {
+    let call = client.describe_services().cluster(cluster).services(service);
+    let answer = call.send().await.map_err(|error| message("ecs:DescribeServices", &error))?;
+    let found = answer.services().first();
+    let found = found.with_context(|| format!("the cluster {cluster} has no service {service}"))?;
+    let count = |count: i32| u64::try_from(count).unwrap_or(0);
+    Ok(Counts {
+        desired: count(found.desired_count()),
+        running: count(found.running_count()),
+        pending: count(found.pending_count()),
+    })
+}
+
+fn read(task: &aws_sdk_ecs::types::Task) -> Task {
+    let at = |at: Option<&aws_sdk_ecs::primitives::DateTime>| {
+        at.and_then(|at| u64::try_from(at.as_nanos()).ok()).map(|ns| ns / MILLISECOND * MILLISECOND)
+    };
+    let number = |text: Option<&str>| text.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let arm = task
+        .attributes()
+        .iter()
+        .any(|attribute| attribute.name() == "ecs.cpu-architecture" && attribute.value() == Some("arm64"));
+    let spot = task.stop_code() == Some(&TaskStopCode::SpotInterruption);
+    let launch = task.launch_type().map_or("", |launch| launch.as_str());
+    Task {
+        created: at(task.created_at()),
+        pull_started: at(task.pull_started_at()),
+        started: at(task.started_at()),
+        stopping: at(task.stopping_at()),
+        stopped: at(task.stopped_at()),
+        cpu_units: number(task.cpu()),
+        memory_mb: number(task.memory()),
+        capacity: task.capacity_provider_name().unwrap_or(launch).to_owned(),
+        arm,
+        interrupted: spot.then(|| task.stopped_reason().unwrap_or("Spot interruption").to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fargate_bills_from_the_pull_to_the_end_a_minute_at_least() {
+        let start = 1_000 * SECOND;
+        let task = |from: u64, stopped: Option<u64>| Task {
+            created: Some(start),
+            pull_started: Some(start + from * SECOND),
+            stopped: stopped.map(|at| start + at * SECOND),
+            cpu_units: 256,
+            memory_mb: 512,
+            capacity: "FARGATE".into(),
+            ..Task::default()
+        };
+        let billed = |tasks: &[Task]| {
+            let all = tasks.iter().enumerate().map(|(n, task)| (n.to_string(), task.clone())).collect();
+            let metered = Tasks { all }.metered(start, 100 * SECOND);
+            metered.iter().map(|one| one.quantity).collect::<Vec<_>>()
+        };
+        assert_eq!(billed(&[task(10, Some(90))]), [80 * 256, 80 * 512]);
+        // Ten seconds cost a minute; what still runs is billed so far.
+        assert_eq!(billed(&[task(10, Some(20)), task(40, None)]), [120 * 256, 120 * 512]);
+        let on_ec2 = Task { capacity: "EC2".into(), ..task(0, None) };
+        assert_eq!(billed(&[on_ec2, task(200, None)]), [0_u64; 0]);
+    }
+}
