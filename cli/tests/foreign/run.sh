@@ -1,6 +1,7 @@
 #!/bin/sh
 # Sends and collects a scenario through servers that others wrote: MiniStack (SQS and CloudWatch) and moto (SQS).
-# The seeder, the worker and the collector are those of the binary; no process of ours is the queue.
+# The seeder, the worker and the collector are those of the binary; no process of ours is the queue. Then a whole run
+# with --target aws (aws.py).
 #
 #   cli/tests/foreign/run.sh [PROGRAM]      PROGRAM is target/release/versus by default
 #
@@ -97,7 +98,8 @@ BIND_HOST=127.0.0.1 MINISTACK_HOST=127.0.0.1 GATEWAY_PORT=$port STATE_DIR=$place
 children="$children $!"
 wait_for "$port"
 play ministack "$port" --settle 1s
-VERSUS_MINISTACK_URL=http://127.0.0.1:$port \
+ministack=http://127.0.0.1:$port
+VERSUS_MINISTACK_URL=$ministack \
     cargo test --quiet --locked -p versus-collector --test ministack -- --ignored
 
 port=$(free_port)
@@ -106,3 +108,7 @@ children="$children $!"
 wait_for "$port"
 # Its CloudWatch does not speak CBOR, which is all that the SDK speaks.
 play moto "$port" --no-metrics
+
+rm -rf "$place/aws"
+mkdir -p "$place/aws"
+"$venv/bin/python" cli/tests/foreign/aws.py "$program" "$place/aws" "$ministack" "http://127.0.0.1:$port"

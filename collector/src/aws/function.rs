@@ -3,6 +3,7 @@
 use super::message;
 use anyhow::Result;
 use aws_sdk_lambda::Client;
+use aws_sdk_lambda::error::ProvideErrorMetadata;
 use aws_sdk_lambda::types::{Architecture, EventSourceMappingConfiguration, FunctionResponseType};
 
 /// A function as it is deployed.
@@ -55,7 +56,18 @@ async fn provisioned(client: &Client, name: &str) -> Result<u64> {
     let mut pages = call.into_paginator().items().send();
     let mut sum = 0;
     while let Some(config) = pages.next().await {
-        let config = config.map_err(|error| message("lambda:ListProvisionedConcurrencyConfigs", &error))?;
+        let config = match config {
+            Ok(config) => config,
+            // How some say that there is none.
+            Err(error)
+                if error
+                    .code()
+                    .is_some_and(|code| code.starts_with("ProvisionedConcurrencyConfigNotFound")) =>
+            {
+                break;
+            }
+            Err(error) => return Err(message("lambda:ListProvisionedConcurrencyConfigs", &error)),
+        };
         sum += config
             .allocated_provisioned_concurrent_executions()
             .and_then(|n| u64::try_from(n).ok())
