@@ -81,7 +81,7 @@ enum Format {
     Text,
     /// A table for a pull request or $GITHUB_STEP_SUMMARY.
     Markdown,
-    /// Everything; report/check.schema.json describes it.
+    /// Everything; `versus schema --check` describes it.
     Json,
     /// JUnit XML.
     Junit,
@@ -102,6 +102,20 @@ impl Format {
             Self::Openmetrics => render::openmetrics(check),
         })
     }
+}
+
+/// Arguments of `versus schema`.
+#[derive(clap::Args)]
+pub(crate) struct Schema {
+    /// Of what `versus check --format json` prints, instead of scenario files.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Prints a JSON Schema.
+pub(crate) fn schema(args: &Schema) -> Result<Ended> {
+    print(&if args.check { render::schema().to_owned() } else { model::scenario::schema() })?;
+    Ok(Ended::Well)
 }
 
 pub(crate) fn check(args: &Args) -> Result<Ended> {

@@ -1,4 +1,4 @@
-//! What reporting a large run may cost, measured on the binary as the operating system counts it: processor time,
+//! What reporting a large run, and checking two of them, may cost, measured on the binary as the operating system counts it: processor time,
 //! which a busy machine does not lengthen, and resident memory. A test program of its own, for its children are.
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -49,6 +49,11 @@ fn children() -> (Duration, u64) {
 }
 
 fn versus(folder: &Path, arguments: &[&str]) -> Duration {
+    printed(folder, arguments).0
+}
+
+/// Processor time of the program, and what it printed.
+fn printed(folder: &Path, arguments: &[&str]) -> (Duration, Vec<u8>) {
     let (before, _) = children();
     let program =
         Command::new(env!("CARGO_BIN_EXE_versus")).current_dir(folder).args(arguments).output().unwrap();
@@ -57,11 +62,11 @@ fn versus(folder: &Path, arguments: &[&str]) -> Duration {
         "{}",
         String::from_utf8_lossy(&program.stderr)
     );
-    children().0 - before
+    (children().0 - before, program.stdout)
 }
 
 #[test]
-fn ten_million_messages_are_reported_in_a_second_and_256_mb() {
+fn ten_million_messages_are_reported_in_a_second_and_256_mb_and_checked_in_a_second() {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("budget");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
@@ -78,4 +83,24 @@ fn ten_million_messages_are_reported_in_a_second_and_256_mb() {
     assert!(report < Duration::from_secs(1), "{report:?}");
     assert!(memory <= 256 << 20, "{} MB", memory >> 20);
     assert!(size <= 300 << 10, "{} KB", size >> 10);
+    check(&folder);
+}
+
+/// Checks the run against one of the same messages that another queue served.
+fn check(folder: &Path) {
+    let other =
+        ["run", "large.toml", "--out", "other", "--quiet", "--set", "parameters.sqs-receive-median=8ms"];
+    versus(folder, &other);
+    for run in ["out", "other"] {
+        versus(folder, &["baseline", run, "-o", &format!("{run}.json"), "--force"]);
+    }
+    let arguments = ["check", "--baseline", "out.json", "other.json", "--format", "json"];
+    let checks: Vec<(Duration, Vec<u8>)> = (0..3).map(|_| printed(folder, &arguments)).collect();
+    let least = checks.iter().map(|check| check.0).min().unwrap();
+    let from_runs = versus(folder, &["check", "--baseline", "out", "other", "--quiet"]);
+    println!("check {least:?} from baselines, {from_runs:?} from runs");
+    let text = String::from_utf8(checks[0].1.clone()).unwrap();
+    assert!(text.contains("\"outcome\": \"unchanged\"") && text.contains("\"incomparable\": []"), "{text}");
+    assert!(checks.iter().all(|check| check.1 == checks[0].1), "the same bytes each time");
+    assert!(least < Duration::from_secs(1), "{least:?}");
 }

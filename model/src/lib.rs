@@ -6,6 +6,7 @@
 pub mod baseline;
 pub mod breakdown;
 pub mod journal;
+pub mod merged;
 pub mod plan;
 pub mod random;
 pub mod record;

@@ -7,6 +7,7 @@
 //! Values are microseconds at three significant digits (0.1 %), the layout of HdrHistogram itself, so
 //! nothing is lost between memory and file.
 
+use crate::merged::{Merged, Merger};
 use crate::time::{HOUR, MICROSECOND, Nanos, SECOND};
 use anyhow::{Context, Result, anyhow, bail};
 use hdrhistogram::Histogram;
@@ -66,34 +67,33 @@ pub struct WindowCounts {
 }
 
 /// `(value in microseconds, count)` of the bins that are not empty, ascending; the value is the largest of its
-/// HdrHistogram bin. Packed to about two bytes a bin, since a run has thousands of histograms.
+/// HdrHistogram bin. Packed to four bytes a bin, since a run has thousands of histograms; fixed in width, since a report
+/// goes through millions of bins, and where a number begins must not depend on the one before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// For each bin its distance from the one before, then its count, as LEB128.
-    packed: Box<[u8]>,
+    /// The number of the bin in the upper half, its count in the lower.
+    packed: Box<[u32]>,
 }
 
+/// The largest count that has room beside its bin.
+const MOST_TOGETHER: u64 = 0xffff;
+
 impl Counts {
-    /// The bins, ascending.
+    /// The bins, ascending; one of very many samples comes in several parts.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.bins().map(|(bin, count)| (highest_of(bin), count))
     }
 
-    /// `(number of the bin, count)`, ascending; [`bin_of`] has the number of a value's bin.
+    /// The same as `(number of the bin, count)`; [`bin_of`] has the number of a value's bin.
     #[inline]
     pub fn bins(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
-        let mut rest = &self.packed[..];
-        let mut bin = 0;
-        std::iter::from_fn(move || {
-            bin += unpack(&mut rest)? as usize;
-            Some((bin, unpack(&mut rest)?))
-        })
+        self.packed.iter().map(|both| ((both >> 16) as usize, u64::from(*both) & MOST_TOGETHER))
     }
 
     /// Number of samples.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.iter().map(|(_, count)| count).sum()
+        self.bins().map(|(_, count)| count).sum()
     }
 }
 
@@ -101,14 +101,18 @@ impl Counts {
 impl FromIterator<(u64, u64)> for Counts {
     fn from_iter<I: IntoIterator<Item = (u64, u64)>>(bins: I) -> Self {
         let mut packed = Vec::new();
-        let mut last = 0;
         for (value, count) in bins {
-            let bin = bin_of(value.min(VALUE_MAX - 1));
-            pack(&mut packed, bin.saturating_sub(last) as u64);
-            pack(&mut packed, count);
-            last = bin;
+            put(&mut packed, bin_of(value.min(VALUE_MAX - 1)), count);
         }
         Self { packed: packed.into_boxed_slice() }
+    }
+}
+
+fn put(packed: &mut Vec<u32>, bin: usize, mut count: u64) {
+    while count > 0 {
+        let part = count.min(MOST_TOGETHER);
+        packed.push((bin as u32) << 16 | part as u32);
+        count -= part;
     }
 }
 
@@ -159,18 +163,16 @@ impl Windows {
 
     /// One histogram of `stage` over the windows that start in `from..until`; `None` if there is no sample.
     #[must_use]
-    pub fn merged(&self, stage: Stage, from: Nanos, until: Nanos) -> Option<Histogram<u64>> {
-        // Bins of our own, for a week has tens of millions of counts, and HdrHistogram takes its time for each.
-        let mut bins = vec![0_u64; BINS];
-        let inside = |w: &&WindowCounts| w.stage == stage && (from..until).contains(&w.start);
-        for window in self.histograms.iter().filter(inside) {
-            window.counts.bins().for_each(|(bin, count)| bins[bin] += count);
-        }
-        let mut merged = empty_histogram();
-        for (bin, count) in bins.into_iter().enumerate().filter(|(_, count)| *count > 0) {
-            merged.record_n(highest_of(bin), count).expect("the histogram resizes itself");
-        }
-        (!merged.is_empty()).then_some(merged)
+    pub fn merged(&self, stage: Stage, from: Nanos, until: Nanos) -> Option<Merged> {
+        self.merged_by(&mut Merger::default(), stage, from, until)
+    }
+
+    /// The same with a merger that serves more than once.
+    pub fn merged_by(&self, merger: &mut Merger, stage: Stage, from: Nanos, until: Nanos) -> Option<Merged> {
+        let before = |end: Nanos| self.histograms.partition_point(|window| window.start < end);
+        let inside = self.histograms.get(before(from)..before(until)).unwrap_or_default();
+        inside.iter().filter(|window| window.stage == stage).for_each(|window| merger.add(&window.counts));
+        merger.take()
     }
 
     /// Writes the interval log.
@@ -413,7 +415,7 @@ struct Bins {
 }
 
 /// The linear part is the first group and a half; each further group is one octave.
-const BINS: usize = (OCTAVES + 1) * HALF;
+pub(crate) const BINS: usize = (OCTAVES + 1) * HALF;
 /// The largest value that has a bin; longer spans count as this one.
 const VALUE_MAX: u64 = (2 * HALF as u64) << (OCTAVES - 1);
 
@@ -436,17 +438,11 @@ impl Bins {
         if touched == 0 {
             return None;
         }
-        let mut packed = Vec::with_capacity(4 * HALF);
-        let mut last = 0;
+        let mut packed = Vec::with_capacity(2 * HALF);
         for group in (0..=OCTAVES).filter(|group| touched & (1 << group) != 0) {
             let start = group * HALF;
             for (index, count) in self.counts[start..start + HALF].iter_mut().enumerate() {
-                if *count > 0 {
-                    let bin = start + index;
-                    pack(&mut packed, (bin - last) as u64);
-                    pack(&mut packed, u64::from(*count));
-                    (*count, last) = (0, bin);
-                }
+                put(&mut packed, start + index, u64::from(std::mem::take(count)));
             }
         }
         Some(Counts { packed: packed.into_boxed_slice() })
@@ -462,7 +458,9 @@ pub fn bin_of(value: u64) -> usize {
 }
 
 /// The largest value of a bin: what HdrHistogram's iterators report.
-pub(crate) fn highest_of(index: usize) -> u64 {
+#[must_use]
+#[inline]
+pub fn highest_of(index: usize) -> u64 {
     let octave = (index / HALF).saturating_sub(1);
     (((index - octave * HALF) as u64 + 1) << octave) - 1
 }

@@ -85,9 +85,9 @@ impl<'a> Comparison<'a> {
                 objections.push(format!("{name} was cut short"));
             }
             let failed = manifest.checks.iter().filter(|check| !check.passed);
-            objections.extend(
-                failed.map(|check| format!("{name} failed check \"{}\": {}", check.name, check.detail)),
-            );
+            objections.extend(failed.map(|check| {
+                format!("{name} failed check \"{}\": {}", check.name, format::with_separators(&check.detail))
+            }));
         }
         objections
     }

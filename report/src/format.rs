@@ -298,6 +298,20 @@ fn grouped(v: f64, digits: usize) -> String {
     out
 }
 
+/// The same text with its counts as the report writes them: a word of five digits or more gets its separators. Longer
+/// than twelve, it is no count but a hash.
+pub(crate) fn with_separators(text: &str) -> String {
+    let word = |word: &str| {
+        let digits = word.trim_end_matches([';', ',', '.', ')']);
+        let is_count = (5..=12).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+        match digits.parse::<f64>() {
+            Ok(number) if is_count => count(number) + &word[digits.len()..],
+            _ => word.to_owned(),
+        }
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
 /// `1 message`, `2 messages`.
 pub(crate) fn counted(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(n as f64), if n == 1 { "" } else { "s" })
@@ -309,6 +323,14 @@ mod tests {
 
     fn plain(text: &str) -> String {
         text.replace(NBSP, " ")
+    }
+
+    #[test]
+    fn only_counts_have_separators() {
+        let of = |text: &str, wanted: &str| assert_eq!(with_separators(text), wanted);
+        of("ecs: 270470 of 10001757; lambda: 9999 left", "ecs: 270,470 of 10,001,757; lambda: 9999 left");
+        of("plan hash 5905fd1ca49b9bbe, 1234567890123456", "plan hash 5905fd1ca49b9bbe, 1234567890123456");
+        of("ecs-12345: 0.12345 s", "ecs-12345: 0.12345 s");
     }
 
     #[test]

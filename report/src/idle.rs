@@ -7,11 +7,12 @@
 use crate::cost;
 use crate::prices::{HOURS_PER_MONTH, Prices, natural_unit};
 use crate::view::StackView;
+use model::merged::Merger;
 use model::random::Sampler;
 use model::run::Manifest;
 use model::scenario::{self, Capacity, Ecs, Lambda, Parameters, Platform, Scenario};
 use model::series::metric;
-use model::time::{MILLISECOND, Nanos, SECOND, seconds};
+use model::time::{MILLISECOND, SECOND, seconds};
 use model::usage::Item;
 use model::windows::Stage;
 
@@ -71,7 +72,13 @@ impl StackView<'_> {
         match self.entry.ledger.done() {
             0 => Some(0.0),
             // Where the work of some is not known, that of the others stands for it.
-            done => Some(self.stack.windows.merged(Stage::Work, 0, Nanos::MAX)?.mean() / 1e6 * done as f64),
+            done => {
+                let mut merger = Merger::default();
+                self.histogram(Stage::Work).into_iter().for_each(|after| merger.add_all(after));
+                let warmup = self.manifest.warmup;
+                let all = self.stack.windows.merged_by(&mut merger, Stage::Work, 0, warmup)?;
+                Some(all.mean() / 1e6 * done as f64)
+            }
         }
     }
 

@@ -261,7 +261,8 @@ pub(crate) fn objections(runs: &[Run]) -> Vec<String> {
             found.push(format!("{which}the run was cut short"));
         }
         for check in manifest.checks.iter().filter(|check| !check.passed) {
-            found.push(format!("{which}failed check \"{}\": {}", check.name, check.detail));
+            let detail = format::with_separators(&check.detail);
+            found.push(format!("{which}failed check \"{}\": {detail}", check.name));
         }
         for entry in manifest.stacks.iter().filter(|entry| !entry.ledger.balances()) {
             let (total, planned) = (entry.ledger.total(), entry.ledger.planned);

@@ -4,7 +4,7 @@
 //! a message befell its neighbours, too.
 //! Non-goals: judging by them: the median of differences says nothing of the tail.
 
-use crate::bootstrap::{LANES, Lanes, Layout, tails, widening};
+use crate::bootstrap::{LANES, Lanes, Layout, dot, tails, widening};
 use crate::estimate::{Basis, Estimate};
 use crate::view::{SAMPLES_BEYOND, StackView};
 use model::time::Nanos;
@@ -106,8 +106,8 @@ impl Resampled {
         let all = self.counted(pairs);
         let sooner = self.counted(&pairs[..pairs.partition_point(|pair| pair.ms < 0.0)]);
         let draw = |weights: &[Lanes]| {
-            let pairs = enough(dot(&all, weights))?;
-            Some(dot(&sooner, weights) / pairs)
+            let pairs = enough(f64::from(dot(&all, weights)))?;
+            Some(f64::from(dot(&sooner, weights)) / pairs)
         };
         self.estimate(share, &all, draw, (0.0, 1.0))
     }
@@ -125,11 +125,11 @@ impl Resampled {
         }
         let lanes = self.layout.lanes();
         let draw = |weights: &[Lanes]| {
-            let half = enough(dot(&sum, weights))? / 2.0;
+            let half = enough(f64::from(dot(&sum, weights)))? / 2.0;
             let (mut from, mut to) = (0, values.len() - 1);
             while from < to {
                 let middle = usize::midpoint(from, to);
-                let enough = dot(&rows[middle * lanes..][..lanes], weights) >= half;
+                let enough = f64::from(dot(&rows[middle * lanes..][..lanes], weights)) >= half;
                 if enough { to = middle } else { from = middle + 1 }
             }
             Some(values[from])
@@ -184,12 +184,4 @@ impl Resampled {
 /// The pairs of a resample, if they are enough to tell.
 fn enough(pairs: f64) -> Option<f64> {
     (pairs >= SAMPLES_BEYOND as f64).then_some(pairs)
-}
-
-fn dot(counts: &[Lanes], weights: &[Lanes]) -> f64 {
-    let mut sum = [0.0_f32; LANES];
-    for (counts, weights) in counts.iter().zip(weights) {
-        (0..LANES).for_each(|i| sum[i] += counts[i] * weights[i]);
-    }
-    f64::from(sum.iter().sum::<f32>())
 }

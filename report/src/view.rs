@@ -7,7 +7,7 @@ use crate::cost::{Cost, Terms};
 use crate::idle;
 use crate::options::Options;
 use crate::prices::Prices;
-use hdrhistogram::Histogram;
+use model::merged::{Merged, Merger};
 use model::run::{Manifest, Run, StackEntry, StackRun};
 use model::scenario::Scenario;
 use model::series::{Series, metric};
@@ -35,7 +35,7 @@ pub struct StackView<'a> {
     pub(crate) options: Options,
     /// The run's scenario, if it can be read.
     pub(crate) scenario: Option<Arc<Scenario>>,
-    histograms: Vec<Option<Histogram<u64>>>,
+    histograms: Vec<Option<Merged>>,
 }
 
 impl<'a> StackView<'a> {
@@ -51,8 +51,9 @@ impl<'a> StackView<'a> {
         };
         let stacks: Vec<(&StackEntry, &StackRun)> = run.manifest.stacks.iter().zip(&run.stacks).collect();
         let histograms = for_each_stack(&stacks, |(_, stack)| {
-            let merged = |stage| stack.windows.merged(stage, run.manifest.warmup, Nanos::MAX);
-            Stage::ALL.map(merged).into()
+            let mut merger = Merger::default();
+            let from = run.manifest.warmup;
+            Stage::ALL.map(|stage| stack.windows.merged_by(&mut merger, stage, from, Nanos::MAX)).into()
         });
         stacks
             .into_iter()
@@ -85,7 +86,7 @@ impl<'a> StackView<'a> {
     }
 
     /// All samples of a stage after warm-up, in microseconds.
-    pub(crate) fn histogram(&self, stage: Stage) -> Option<&Histogram<u64>> {
+    pub(crate) fn histogram(&self, stage: Stage) -> Option<&Merged> {
         let index = Stage::ALL.iter().position(|s| *s == stage)?;
         self.histograms[index].as_ref()
     }
@@ -233,7 +234,7 @@ fn bill(stack: &StackRun, prices: &Prices, terms: Terms) -> Result<Cost, String>
 }
 
 /// A percentile in milliseconds (`p` in 0..1), if at least [`SAMPLES_BEYOND`] samples lie beyond it.
-pub(crate) fn percentile(histogram: &Histogram<u64>, p: f64) -> Option<f64> {
+pub(crate) fn percentile(histogram: &Merged, p: f64) -> Option<f64> {
     let at_or_below = (histogram.len() as f64 * p).ceil() as u64;
     let beyond = histogram.len().saturating_sub(at_or_below);
     (beyond >= SAMPLES_BEYOND).then(|| histogram.value_at_quantile(p) as f64 / 1e3)
@@ -248,16 +249,13 @@ pub(crate) fn samples_for(p: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::windows::empty_histogram;
 
     #[test]
     fn a_percentile_needs_ten_samples_beyond_it() {
         let of = |n: u64| {
-            let mut histogram = empty_histogram();
-            for v in 1..=n {
-                histogram.record(v * 1_000).unwrap();
-            }
-            histogram
+            let mut merger = Merger::default();
+            merger.add(&(1..=n).map(|v| (v * 1_000, 1)).collect());
+            merger.take().unwrap()
         };
         assert_eq!(percentile(&of(999), 0.99), None);
         let p99 = percentile(&of(1_000), 0.99).unwrap();

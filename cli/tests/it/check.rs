@@ -343,3 +343,12 @@ fn a_check_can_be_calibrated() {
     );
     assert_eq!(versus(&place, &["calibrate-check", "smoke.toml", "--pairs", "0"]).code, 2);
 }
+
+#[test]
+fn the_schema_of_the_json_is_printed() {
+    let place = folder("check-schema");
+    let schema = expect(0, &place, &["schema", "--check"]).out;
+    assert_eq!(schema, fs::read_to_string(root().join("report/check.schema.json")).unwrap());
+    let scenarios = expect(0, &place, &["schema"]).out;
+    assert_eq!(scenarios, fs::read_to_string(root().join("model/scenario.schema.json")).unwrap());
+}

@@ -31,6 +31,22 @@ const SEED: u64 = 0;
 pub(crate) const LANES: usize = 8;
 pub(crate) type Lanes = [f32; LANES];
 
+/// What is counted in windows, each as often as its weight says.
+#[inline]
+pub(crate) fn dot(counts: &[Lanes], weights: &[Lanes]) -> f32 {
+    by_lane(counts, weights).iter().sum()
+}
+
+/// Not inlined: where the lanes are stored side by side, the compiler computes them side by side, too.
+#[inline(never)]
+fn by_lane(counts: &[Lanes], weights: &[Lanes]) -> Lanes {
+    let mut sum = [0.0; LANES];
+    for (counts, weights) in counts.iter().zip(weights) {
+        sum = std::array::from_fn(|i| sum[i] + counts[i] * weights[i]);
+    }
+    sum
+}
+
 /// The windows of a run between warm-up and the end of the load, and the blocks that they form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {

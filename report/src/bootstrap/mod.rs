@@ -14,9 +14,9 @@ mod layout;
 mod tests;
 
 use crate::view::{StackView, for_each_stack};
-use cumulative::{Cumulative, Draws};
+use cumulative::Draws;
 use layout::STRETCH;
-pub(crate) use layout::{LANES, Lanes, Layout, RESAMPLES};
+pub(crate) use layout::{LANES, Lanes, Layout, RESAMPLES, dot};
 use model::time::Nanos;
 use model::windows::Stage;
 use std::cmp::Ordering;
@@ -176,14 +176,17 @@ fn draws(
     weights: &[Lanes],
 ) -> Vec<Option<Draws>> {
     let mut all: Vec<Option<Draws>> = vec![None; quantiles.len()];
+    let mut room = Vec::new();
     for stage in Stage::ALL {
         let wanted: Vec<usize> = (0..quantiles.len())
             .filter(|i| quantiles[*i].0 == stage)
             .filter(|i| view.percentile(stage, quantiles[*i].1).is_some_and(|value| value > 0.0))
             .collect();
         let Some(histogram) = view.histogram(stage).filter(|_| !wanted.is_empty()) else { continue };
-        let cumulative = Cumulative::of(&view.stack.windows, stage, histogram, layout);
-        wanted.into_iter().for_each(|i| all[i] = Some(cumulative.draws(quantiles[i].1, layout, weights)));
+        let percentiles: Vec<f64> = wanted.iter().map(|i| quantiles[*i].1).collect();
+        let windows = (&view.stack.windows, stage);
+        let draws = cumulative::draws(windows, histogram, &percentiles, layout, weights, &mut room);
+        wanted.into_iter().zip(draws).for_each(|(i, draws)| all[i] = Some(draws));
     }
     all
 }

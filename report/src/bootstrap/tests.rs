@@ -18,7 +18,8 @@ fn windows(seconds: u64, rate: u64, mut latency: impl FnMut(u64) -> Nanos) -> Wi
 
 fn cumulative(windows: &Windows, layout: &Layout) -> Cumulative {
     let merged = windows.merged(Stage::Latency, layout.from, Nanos::MAX).unwrap();
-    Cumulative::of(windows, Stage::Latency, &merged, layout)
+    let kept = vec![true; merged.bins().count()];
+    Cumulative::of((windows, Stage::Latency), &merged, &kept, layout, Vec::new())
 }
 
 /// Stacks by their windows, no warm-up.
@@ -26,8 +27,10 @@ fn bootstrap_of(stacks: &[Windows], seconds: u64, percentiles: &[f64]) -> Bootst
     let layout = Layout::of(stacks[0].width, 0, seconds * SECOND).unwrap();
     let weights = layout.weights();
     let draws = |windows: &Windows| {
-        let cumulative = cumulative(windows, &layout);
-        percentiles.iter().map(|p| Some(cumulative.draws(*p, &layout, &weights))).collect()
+        let merged = windows.merged(Stage::Latency, layout.from, Nanos::MAX).unwrap();
+        let windows = (windows, Stage::Latency);
+        let draws = cumulative::draws(windows, &merged, percentiles, &layout, &weights, &mut Vec::new());
+        draws.into_iter().map(Some).collect()
     };
     let quantiles = percentiles.iter().map(|p| (Stage::Latency, *p)).collect();
     Bootstrap { layout, quantiles, draws: stacks.iter().map(draws).collect() }
@@ -90,7 +93,8 @@ fn the_run_itself_has_the_percentiles_of_its_histogram() {
     let ones = vec![[1.0; LANES]; layout.lanes()];
     for p in [0.001, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999] {
         for near in [0, 100, cumulative.ln.len() - 1] {
-            let found = libm::exp(cumulative.ln[cumulative.quantile(p, &ones, near)]);
+            let all = cumulative.totals(&ones)[0];
+            let found = libm::exp(cumulative.ln[cumulative.quantile(p, &ones, near, all)]);
             assert!((found / merged.value_at_quantile(p) as f64 - 1.0).abs() < 1e-9, "{p}: {found}");
         }
     }

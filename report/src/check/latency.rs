@@ -57,6 +57,9 @@ impl Common<'_> {
             finding.reason = "a run has no messages after warm-up".into();
         } else if let Some((outcome, reason)) = never(&baselines, &candidates) {
             (finding.outcome, finding.reason) = (outcome, reason);
+        } else if stack.control.is_some_and(|control| control.tables().any(|table| !ends(table, p))) {
+            // Its own difference would be infinite, and would turn the stack's into anything.
+            finding.reason = "of the control, too many messages were never finished".into();
         } else {
             self.judge(stack, p, &baselines, &candidates, &mut finding);
         }
@@ -118,6 +121,11 @@ impl Common<'_> {
         let least = student::normal(self.alpha) * resolution();
         Some((change, (low.min(change - least), high.max(change + least))))
     }
+}
+
+/// Whether a percentile is that of messages which were finished.
+fn ends(table: &Table, p: f64) -> bool {
+    table.whole(p).is_some_and(|ln| ln < NEVER)
 }
 
 /// Where so many messages were never finished that the percentile is one of them, in most runs of a side.

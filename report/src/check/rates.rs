@@ -42,7 +42,7 @@ pub fn rates(pairs: impl Iterator<Item = (Baseline, Baseline)>, settings: &Setti
         count += 1;
         same.add(&unscaled);
         for (effect, tally) in EFFECTS.iter().zip(&mut slower) {
-            tally.add(&check(second.scaled(1.0 + effect)));
+            tally.add(&check(slower_by(&second, *effect, settings.control.as_deref())));
         }
     }
     let share = |n: usize| n as f64 / count.max(1) as f64;
@@ -60,6 +60,17 @@ pub fn rates(pairs: impl Iterator<Item = (Baseline, Baseline)>, settings: &Setti
         caught: EFFECTS.iter().zip(&slower).flat_map(caught).collect(),
         unchanged: shares(&same, 1),
     }
+}
+
+/// The run with all latencies longer, but for those of the control: that is the one which did not change.
+fn slower_by(run: &Baseline, effect: f64, control: Option<&str>) -> Baseline {
+    let mut slower = run.scaled(1.0 + effect);
+    for (stack, before) in slower.stacks.iter_mut().zip(&run.stacks) {
+        if Some(before.name.as_str()) == control {
+            stack.clone_from(before);
+        }
+    }
+    slower
 }
 
 #[derive(Default)]

@@ -80,8 +80,11 @@ impl Asked<'_> {
     fn judge(&self, (before, after): (&[f64], &[f64]), unit: Unit, better: Better, finding: &mut Finding) {
         let (old, new) = (median(before), median(after));
         let positive = before.iter().chain(after).all(|value| *value > 0.0);
-        let logarithms = |values: &[f64]| -> Vec<f64> { values.iter().map(|value| log(*value)).collect() };
-        let runs = Difference::of(&logarithms(before), &logarithms(after), 0.0).filter(|_| positive);
+        // What may be nothing has no logarithm: then the values themselves are compared.
+        let scaled = |values: &[f64]| -> Vec<f64> {
+            values.iter().map(|value| if positive { log(*value) } else { *value }).collect()
+        };
+        let runs = Difference::of(&scaled(before), &scaled(after), 0.0);
         let change = match &runs {
             Some(runs) => runs.value,
             None if old == new => 0.0,
@@ -89,21 +92,26 @@ impl Asked<'_> {
             None => log(new.max(0.0)) - log(old.max(0.0)),
         };
         let (low, high) = runs.map_or((change, change), |runs| runs.bounds(self.alpha));
+        let ratios = runs.filter(|_| positive);
         finding.ratio = positive.then(|| exp(change));
-        finding.bounds = runs.map(|_| (exp(low), exp(high)));
+        finding.bounds = ratios.map(|_| (exp(low), exp(high)));
         // From here on up is worse.
         let (low, high) = if better == Better::Higher { (-high, -low) } else { (low, high) };
-        let edge = log1p(self.margin);
+        let edge = if runs.is_some() && !positive { self.margin * old.abs() } else { log1p(self.margin) };
         let floor = floor(unit, self.floor_ms);
         let felt = (new - old).abs() > floor;
-        let could_be_felt = if runs.is_some() { old * (exp(high) - 1.0) > floor } else { felt };
+        let could_be_felt = match runs {
+            None => felt,
+            Some(_) if positive => old * (exp(high) - 1.0) > floor,
+            Some(_) => high > floor,
+        };
         finding.outcome = match () {
             () if low > edge && felt => Outcome::Regressed,
             () if high < -edge && felt => Outcome::Improved,
             () if high < edge || !could_be_felt || low > edge => Outcome::Unchanged,
             () => Outcome::Inconclusive,
         };
-        finding.detectable = runs.map(|_| (1.0 + self.margin) * exp(0.75 * (high - low)) - 1.0);
+        finding.detectable = ratios.map(|_| (1.0 + self.margin) * exp(0.75 * (high - low)) - 1.0);
         finding.reason = self.reason(finding.outcome, (old, new), unit, runs.is_some());
     }
 

@@ -305,6 +305,46 @@ fn what_the_control_did_does_not_count() {
 }
 
 #[test]
+fn a_control_that_broke_down_tells_nothing() {
+    let with_control = |run: Baseline, unfinished: u64| {
+        let mut both = run.clone();
+        let mut control = Stack { name: "lambda".into(), ..run.stacks[0].clone() };
+        control.windows.iter_mut().for_each(|window| window.unfinished = unfinished);
+        both.stacks.push(control);
+        both
+    };
+    let settings = Settings { control: Some("lambda".into()), ..Settings::default() };
+    for (before, after) in [(0, 400), (400, 0), (400, 400)] {
+        let runs = [with_control(even(1), before), with_control(even(2), after)].map(|run| named(&[run]));
+        let found = super::decide(&runs[0], &runs[1], &settings);
+        // p95 and p99 of the control are never reached.
+        assert_eq!(outcomes(&found)[1..], [Outcome::Untestable; 2], "{before} and {after}: {found:?}");
+        assert!(found.findings[2].reason.contains("control"), "{}", found.findings[2].reason);
+    }
+}
+
+#[test]
+fn a_value_of_nothing_is_compared_by_how_the_runs_differ_too() {
+    let settings = Settings { metrics: vec!["backlog-max".into()], ..Settings::default() };
+    let of = |backlog: f64| {
+        let mut run = even(1);
+        run.stacks[0].metrics.insert("backlog-max".into(), backlog);
+        run
+    };
+    let baselines = [0.0, 0.0, 2.0, 50.0, 0.0, 40.0].map(of);
+    let found = |backlog: f64| {
+        let check = check(&baselines, &[of(backlog)], &settings);
+        (check.findings[3].outcome, check.findings[3].reason.clone())
+    };
+    let (within, reason) = found(45.0);
+    assert_eq!(within, Outcome::Inconclusive, "{reason}");
+    assert!(!reason.contains("one run each"), "{reason}");
+    assert_eq!(found(5_000.0).0, Outcome::Regressed);
+    assert_eq!(check(&[of(0.0)], &[of(45.0)], &settings).findings[3].outcome, Outcome::Regressed);
+    assert_eq!(check(&[of(0.0), of(0.0)], &[of(0.0)], &settings).findings[3].outcome, Outcome::Unchanged);
+}
+
+#[test]
 fn other_metrics_are_compared_as_they_stand_or_over_runs() {
     let metrics = ["cost-per-million", "achieved-rate", "latency-p99.9", "backlog-max", "nonsense"];
     let settings = Settings { metrics: metrics.map(String::from).into(), ..Settings::default() };
@@ -347,6 +387,15 @@ fn rates_are_those_of_the_pairs() {
     assert_eq!(rates.regressed[0], ("ecs latency-p50".into(), 0.0));
     assert_eq!((rates.power[0], rates.power[2]), ((0.05, 0.0), (0.2, 1.0)));
     assert_eq!(rates.caught.len(), 9);
+    // The control is what did not change, so it is not made slower either.
+    let with_control = |seed: u64| {
+        let mut run = even(seed);
+        run.stacks.push(Stack { name: "lambda".into(), ..even(seed + 100).stacks[0].clone() });
+        run
+    };
+    let settings = Settings { control: Some("lambda".into()), ..Settings::default() };
+    let rates = super::rates(std::iter::once((with_control(1), with_control(2))), &settings);
+    assert_eq!((rates.any, rates.power[2]), (0.0, (0.2, 1.0)));
     let alien = Baseline { seed: 7, ..even(1) };
     assert_eq!(super::rates(std::iter::once((even(1), alien)), &Settings::default()).pairs, 0);
 }

@@ -16,8 +16,8 @@ use model::run::{Activity, ActivityKind};
 use model::series::metric;
 use model::time::{Nanos, seconds};
 
-/// Most activities that are listed, for up to three stacks and for more (when other tables are large).
-const MOST_LISTED: (usize, usize) = (20, 4);
+/// Most activities that are listed one by one, where there is room for that.
+const MOST_LISTED: usize = 20;
 /// Most rules drawn into one plot.
 const MOST_RULES: usize = 40;
 
@@ -141,11 +141,12 @@ type Event = (Ink, f64);
 /// The kinds of marks, in the order in which they are drawn, with their names.
 const EVENTS: [(Ink, &str); 3] = [
     (Ink::Alarm, "alarm raised"),
-    (Ink::Event, "scaling action"),
+    (Ink::Event, "scaling, deployment"),
     (Ink::Trouble, "throttling, fault, interruption"),
 ];
 
-/// What is marked of a stack, kind after kind, for neighbours that look alike become one element of the page; those of a kind that fall into one bucket have one mark.
+/// What is marked of a stack, kind after kind, for neighbours that look alike become one element of the page; those of
+/// a kind that fall into one bucket have one mark.
 fn events(view: &StackView, timeline: &Timeline) -> Vec<Event> {
     let mut events: Vec<Event> = Vec::new();
     for (ink, _) in EVENTS {
@@ -223,27 +224,54 @@ fn times(n: u64) -> String {
     }
 }
 
+/// Every activity for few stacks; for many a row for each stack.
 fn table(subject: &Subject) -> Table {
+    let (head, mut rows) = if subject.is_small() {
+        (["Time", "Stack", "Activity", "Detail"], listed(subject))
+    } else {
+        (
+            ["First", "Stack", "Activities", "Detail of the first"],
+            subject.views().iter().filter_map(summed).collect(),
+        )
+    };
+    if rows.is_empty() {
+        rows.push(vec!["–".into(), String::new(), String::new(), "No scaling activity was recorded.".into()]);
+    }
+    Table { head: head.map(String::from).to_vec(), rows, words: 4 }
+}
+
+/// How often a stack did what is marked.
+fn summed(view: &StackView) -> Option<Vec<String>> {
+    let marked = || view.stack.activities.iter().filter(|activity| mark(activity).is_some());
+    let first = marked().next()?;
+    let mut kinds: Vec<(ActivityKind, u64)> = Vec::new();
+    for activity in marked() {
+        match kinds.iter_mut().find(|(kind, _)| *kind == activity.kind) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((activity.kind, 1)),
+        }
+    }
+    let counts: Vec<String> = kinds.into_iter().map(|(of, n)| format!("{} {}", kind(of), times(n))).collect();
+    Some(vec![format::clock(first.at), view.name().into(), counts.join(", "), first.detail.clone()])
+}
+
+fn listed(subject: &Subject) -> Vec<Vec<String>> {
     let mut all: Vec<(&str, &Activity)> = subject
         .views()
         .iter()
         .flat_map(|view| view.stack.activities.iter().map(|activity| (view.name(), activity)))
         .collect();
     all.sort_by_key(|(_, activity)| activity.at);
-    let most = if subject.is_small() { MOST_LISTED.0 } else { MOST_LISTED.1 };
     let mut rows: Vec<Vec<String>> = all
         .iter()
-        .take(most)
+        .take(MOST_LISTED)
         .map(|(name, a)| vec![format::clock(a.at), (*name).into(), kind(a.kind).into(), a.detail.clone()])
         .collect();
-    if all.len() > most {
-        let more = format!("and {} more in activities.csv", format::count((all.len() - most) as f64));
+    if all.len() > MOST_LISTED {
+        let more = format!("and {} more in activities.csv", format::count((all.len() - MOST_LISTED) as f64));
         rows.push(vec!["…".into(), String::new(), String::new(), more]);
     }
-    if rows.is_empty() {
-        rows.push(vec!["–".into(), String::new(), String::new(), "No scaling activity was recorded.".into()]);
-    }
-    Table { head: ["Time", "Stack", "Activity", "Detail"].map(String::from).to_vec(), rows, words: 4 }
+    rows
 }
 
 fn kind(kind: ActivityKind) -> &'static str {

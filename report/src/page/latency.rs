@@ -15,6 +15,7 @@ use crate::timeline::Timeline;
 use crate::verdict::list;
 use crate::view::{StackView, percentile, samples_for};
 use anyhow::Result;
+use model::merged::{Merged, Merger};
 use model::time::Nanos;
 use model::windows::{Stage, Windows};
 use std::ops::Range;
@@ -44,16 +45,15 @@ pub(crate) fn figure(subject: &Subject) -> Result<Figure> {
         "No stack has enough completed messages for a percentile over time.",
     );
     let Some(timeline) = subject.timeline else { return Ok(figure) };
-    let (p, name) = tail(subject, &timeline);
-    let lines: Vec<Lines> = subject
-        .views()
+    let mut merger = Merger::default();
+    let buckets: Vec<Vec<Option<Merged>>> =
+        subject.views().iter().map(|view| buckets(&timeline, &view.stack.windows, &mut merger)).collect();
+    let (p, name) = tail(&timeline, &buckets);
+    let mut over_time = |buckets: &[_], p| over_time(buckets, p, &mut merger);
+    let lines: Vec<Lines> = buckets
         .iter()
         .enumerate()
-        .map(|(stack, view)| Lines {
-            stack,
-            middle: over_time(&timeline, &view.stack.windows, 0.5),
-            tail: over_time(&timeline, &view.stack.windows, p),
-        })
+        .map(|(stack, buckets)| Lines { stack, middle: over_time(buckets, 0.5), tail: over_time(buckets, p) })
         .filter(|lines| lines.middle.iter().chain(&lines.tail).any(Option::is_some))
         .collect();
     if lines.is_empty() {
@@ -94,28 +94,29 @@ fn legend(subject: &Subject, lines: &[Lines], tail: &str) -> Vec<Key> {
 }
 
 /// The rarest tail percentile that gives every stack with data a line; p99 if none does.
-fn tail(subject: &Subject, timeline: &Timeline) -> (f64, &'static str) {
+fn tail(timeline: &Timeline, stacks: &[Vec<Option<Merged>>]) -> (f64, &'static str) {
     let enough = |p: f64| {
-        subject.views().iter().all(|view| {
-            let groups = groups(timeline, &view.stack.windows, samples_for(p));
-            groups.len() >= POINTS.min(timeline.count) || view.stack.windows.histograms.is_empty()
+        stacks.iter().all(|buckets| {
+            groups(buckets, samples_for(p)).len() >= POINTS.min(timeline.count)
+                || buckets.iter().all(Option::is_none)
         })
     };
     TAILS.into_iter().find(|(p, _)| enough(*p)).unwrap_or(TAILS[0])
 }
 
+/// The samples of each bucket.
+fn buckets(timeline: &Timeline, windows: &Windows, merger: &mut Merger) -> Vec<Option<Merged>> {
+    let bucket = |i| windows.merged_by(merger, Stage::Latency, timeline.start(i), timeline.start(i + 1));
+    (0..timeline.count).map(bucket).collect()
+}
+
 /// Stretches of buckets with at least `need` samples each; what is left over at the end joins the last stretch.
-fn groups(timeline: &Timeline, windows: &Windows, need: u64) -> Vec<Range<usize>> {
-    let mut counts = vec![0_u64; timeline.count];
-    for window in windows.histograms.iter().filter(|w| w.stage == Stage::Latency) {
-        if let Some(count) = counts.get_mut((window.start / timeline.bucket) as usize) {
-            *count += window.counts.iter().map(|c| c.1).sum::<u64>();
-        }
-    }
+fn groups(buckets: &[Option<Merged>], need: u64) -> Vec<Range<usize>> {
+    let counts = buckets.iter().map(|bucket| bucket.as_ref().map_or(0, Merged::len));
     let mut groups: Vec<Range<usize>> = Vec::new();
     let mut open: Option<(usize, u64)> = None;
     let mut last_seen = 0;
-    for (i, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+    for (i, count) in counts.enumerate().filter(|(_, count)| *count > 0) {
         let (from, so_far) = open.unwrap_or((i, 0));
         last_seen = i + 1;
         if so_far + count >= need {
@@ -132,11 +133,17 @@ fn groups(timeline: &Timeline, windows: &Windows, need: u64) -> Vec<Range<usize>
 }
 
 /// A percentile in milliseconds per bucket.
-fn over_time(timeline: &Timeline, windows: &Windows, p: f64) -> Vec<Option<f64>> {
-    let mut values = vec![None; timeline.count];
-    for group in groups(timeline, windows, samples_for(p)) {
-        let merged = windows.merged(Stage::Latency, timeline.start(group.start), timeline.start(group.end));
-        values[group].fill(merged.and_then(|histogram| percentile(&histogram, p)));
+fn over_time(buckets: &[Option<Merged>], p: f64, merger: &mut Merger) -> Vec<Option<f64>> {
+    let mut values = vec![None; buckets.len()];
+    for group in groups(buckets, samples_for(p)) {
+        let value = match &buckets[group.clone()] {
+            [one] => one.as_ref().and_then(|merged| percentile(merged, p)),
+            many => {
+                many.iter().flatten().for_each(|merged| merger.add_all(merged));
+                merger.take().and_then(|merged| percentile(&merged, p))
+            }
+        };
+        values[group].fill(value);
     }
     values
 }
@@ -207,11 +214,12 @@ fn table(subject: &Subject, p: f64, tail: &str) -> Table {
     let load =
         subject.phases.iter().filter(|(_, from, _)| *from < subject.judgement.first().manifest.load_end);
     let rows = load.map(|(name, from, until)| {
-        let of = |view: &StackView, p: f64| {
-            percentile(&view.stack.windows.merged(Stage::Latency, *from, *until)?, p)
-        };
         let shown: &[f64] = if with_medians { &[0.5, p] } else { &[p] };
-        let values: Vec<_> = subject.views().iter().flat_map(|v| shown.iter().map(|p| of(v, *p))).collect();
+        let of = |view: &StackView| {
+            let merged = view.stack.windows.merged(Stage::Latency, *from, *until);
+            shown.iter().map(|p| percentile(merged.as_ref()?, *p)).collect::<Vec<_>>()
+        };
+        let values: Vec<_> = subject.views().iter().flat_map(of).collect();
         let mut row = vec![name.clone()];
         row.extend(format::row(Unit::Milliseconds, &values));
         row
@@ -237,14 +245,19 @@ mod tests {
     fn buckets_with_few_samples_are_merged() {
         let timeline = Timeline { bucket: 10, count: 7 };
         let windows = windows(&[1_000, 400, 600, 0, 1_500, 10]);
-        assert_eq!(groups(&timeline, &windows, 1_000), [0..1, 1..3, 4..6]);
-        let p99 = over_time(&timeline, &windows, 0.99);
+        let mut merger = Merger::default();
+        let buckets = buckets(&timeline, &windows, &mut merger);
+        assert_eq!(groups(&buckets, 1_000), [0..1, 1..3, 4..6]);
+        let p99 = over_time(&buckets, 0.99, &mut merger);
         assert!(p99[0].is_some() && p99[1] == p99[2] && p99[3].is_none() && p99[6].is_none(), "{p99:?}");
     }
 
     #[test]
     fn too_few_samples_give_no_line() {
         let timeline = Timeline { bucket: 10, count: 3 };
-        assert!(over_time(&timeline, &windows(&[5, 5, 5]), 0.5).iter().all(Option::is_none));
+        let mut merger = Merger::default();
+        let buckets = buckets(&timeline, &windows(&[5, 5, 5]), &mut merger);
+        let line = over_time(&buckets, 0.5, &mut merger);
+        assert!(line.iter().all(Option::is_none));
     }
 }

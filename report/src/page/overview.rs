@@ -109,7 +109,19 @@ fn outcome(subject: &Subject, row: &Row) -> String {
     let leaders: Vec<usize> = (0..names.len()).filter(level).collect();
     match leaders.as_slice() {
         [one] => format!("lowest: {}", names[*one]),
-        many => format!("lowest: {} of {} alike", many.len(), names.len()),
+        many => alike(many, names),
+    }
+}
+
+/// The stacks that share the lowest value, by name; or the others, where these are fewer.
+fn alike(leaders: &[usize], names: &[&str]) -> String {
+    let named =
+        |stacks: Vec<usize>| stacks.into_iter().map(|stack| names[stack]).collect::<Vec<_>>().join(", ");
+    let others: Vec<usize> = (0..names.len()).filter(|stack| !leaders.contains(stack)).collect();
+    match others.len() {
+        0 => "all alike".into(),
+        n if n < leaders.len() => format!("higher: {}; the others alike", named(others)),
+        _ => format!("lowest, alike: {}", named(leaders.to_vec())),
     }
 }
 
@@ -159,10 +171,23 @@ fn validity(subject: &Subject) -> Markup {
                 details {
                     summary { "Validity checks" }
                     ul.checks { @for check in &judgement.first().manifest.checks {
-                        li class=(if check.passed { "good" } else { "bad" }) { b.chip { (check.name) } ": " (check.detail) }
+                        li class=(if check.passed { "good" } else { "bad" }) { b.chip { (check.name) } ": " (format::with_separators(&check.detail)) }
                     } }
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::alike;
+
+    #[test]
+    fn stacks_that_are_alike_have_their_names() {
+        let names = ["a", "b", "c", "d"];
+        assert_eq!(alike(&[0, 2], &names), "lowest, alike: a, c");
+        assert_eq!(alike(&[0, 1, 3], &names), "higher: c; the others alike");
+        assert_eq!(alike(&[0, 1, 2, 3], &names), "all alike");
     }
 }

@@ -53,26 +53,31 @@ fn input(input: &Input) -> Value {
     })
 }
 
+/// JSON has no infinite numbers, and null means that a value is not known. A percentile among messages that were never
+/// finished is known: it is later than everything.
+fn number(value: Option<f64>) -> Value {
+    if value == Some(f64::INFINITY) { "infinite".into() } else { json!(value) }
+}
+
 fn finding(finding: &Finding) -> Value {
-    // serde_json writes what is not finite as null: a value beyond all that was measured is not a number.
     json!({
         "stack": finding.stack,
         "metric": finding.metric,
         "unit": finding.unit.name(),
-        "baseline": finding.baseline,
-        "candidate": finding.candidate,
-        "ratio": finding.ratio,
-        "low": finding.bounds.map(|bounds| bounds.0),
-        "high": finding.bounds.map(|bounds| bounds.1),
-        "window-low": finding.window_bounds.map(|bounds| bounds.0),
-        "window-high": finding.window_bounds.map(|bounds| bounds.1),
+        "baseline": number(finding.baseline),
+        "candidate": number(finding.candidate),
+        "ratio": number(finding.ratio),
+        "low": number(finding.bounds.map(|bounds| bounds.0)),
+        "high": number(finding.bounds.map(|bounds| bounds.1)),
+        "window-low": number(finding.window_bounds.map(|bounds| bounds.0)),
+        "window-high": number(finding.window_bounds.map(|bounds| bounds.1)),
         "margin": finding.margin,
         "n": finding.n,
         "unfinished": finding.unfinished,
-        "detectable": finding.detectable,
+        "detectable": number(finding.detectable),
         "outcome": finding.outcome.name(),
         "reason": finding.reason.replace(crate::format::NBSP, " "),
-        "history": finding.history,
+        "history": finding.history.iter().map(|value| number(Some(*value))).collect::<Vec<_>>(),
     })
 }
 
@@ -82,7 +87,7 @@ fn expectation(expectation: &Expectation) -> Value {
         "metric": expectation.metric,
         "unit": expectation.unit.name(),
         "text": expectation.text.replace(crate::format::NBSP, " "),
-        "value": expectation.value,
+        "value": number(expectation.value),
         "holds": expectation.holds,
     })
 }
