@@ -95,6 +95,8 @@ foreign() {
 slow() {
     heading "Fifty random kills"
     cargo test --locked -p versus --test it fifty -- --ignored
+    heading "A hundred thousand messages under faults"
+    cargo test --locked -p versus --test it hundred_thousand -- --ignored
     if ! cargo fuzz --version >/dev/null 2>&1; then
         heading "cargo install cargo-fuzz"
         cargo install --locked cargo-fuzz

@@ -5,7 +5,7 @@ use crate::by_stack::{self, ForStack};
 use crate::clock;
 use crate::report::judge;
 use anyhow::{Context, Result};
-use collector::{Deployed, Options};
+use collector::{Course, Deployed, Options};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,6 +38,9 @@ pub(crate) struct Args {
     /// several times).
     #[arg(long, value_name = "DIR")]
     sends: Vec<PathBuf>,
+    /// No seeder is at work any more, though the plan may not be over: it was killed.
+    #[arg(long)]
+    load_over: bool,
     /// Do not ask CloudWatch: the endpoint has none.
     #[arg(long)]
     no_metrics: bool,
@@ -96,8 +99,30 @@ pub(crate) fn collect(args: &Args) -> Result<Ended> {
         quiet: args.quiet,
         ..Options::default()
     };
-    let run = collector::collect(&args.run, &stacks, None, &options, &|| stopped.load(Ordering::Relaxed))?;
+    let run = collector::collect(
+        &args.run,
+        &stacks,
+        None,
+        &options,
+        &Going { stopped, load_over: args.load_over },
+    )?;
     judge(&args.run, &[run], report::Options { free_tier: args.free_tier }, args.quiet)
+}
+
+/// How the collection goes on.
+struct Going {
+    stopped: Arc<AtomicBool>,
+    load_over: bool,
+}
+
+impl Course for Going {
+    fn stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    fn load_over(&self) -> bool {
+        self.load_over
+    }
 }
 
 fn stack(args: &Args, name: &str) -> Result<Deployed> {

@@ -13,6 +13,7 @@ use aws_sdk_cloudwatch::types::{
 use model::journal::Point;
 use model::series::metric;
 use model::time::{MINUTE, Nanos, SECOND};
+use std::collections::BTreeMap;
 
 /// Whose metrics to ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -192,4 +193,46 @@ fn read(
         points.push((query.stack, point));
     }
     Ok(())
+}
+
+/// The points that are new, or have another value now.
+pub(crate) fn fresh(
+    known: &mut BTreeMap<(usize, String, Nanos), f64>,
+    mut points: Vec<(usize, Point)>,
+) -> Vec<(usize, Point)> {
+    points.retain(|(number, point)| {
+        known.insert((*number, point.metric.clone(), point.t), point.value) != Some(point.value)
+    });
+    points
+}
+
+/// The sum of every metric, by stack.
+pub(crate) fn sums(
+    known: &BTreeMap<(usize, String, Nanos), f64>,
+    stacks: usize,
+) -> Vec<BTreeMap<String, f64>> {
+    let mut sums = vec![BTreeMap::new(); stacks];
+    for ((number, metric, _), value) in known {
+        *sums[*number].entry(metric.clone()).or_insert(0.0) += value;
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_is_taken_once_and_again_when_it_changed() {
+        let point = |t, value| {
+            let text = String::new;
+            (0, Point { t, period: 60, metric: text(), unit: text(), statistic: text(), value })
+        };
+        let mut known = BTreeMap::new();
+        assert_eq!(fresh(&mut known, vec![point(0, 1.0)]).len(), 1);
+        // The last minute was not complete, and a later one has come.
+        let second = fresh(&mut known, vec![point(0, 1.0), point(60, 2.0)]);
+        assert_eq!(second, [point(60, 2.0)]);
+        assert_eq!(fresh(&mut known, vec![point(0, 1.0), point(60, 3.0)]), [point(60, 3.0)]);
+    }
 }

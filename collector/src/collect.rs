@@ -14,7 +14,7 @@ use crate::progress::{Board, Progress};
 use crate::watched::{Watched, utc_ns};
 use anyhow::{Context, Result, ensure};
 use aws_config::SdkConfig;
-use model::journal::{Entry, Point};
+use model::journal::Entry;
 use model::plan::Plan;
 use model::run::{Manifest, Run, read_manifest};
 use model::time::{Nanos, SECOND};
@@ -65,6 +65,11 @@ pub trait Course {
         false
     }
 
+    /// Whether nobody sends any more, though the plan may have more: whoever sent was killed.
+    fn load_over(&self) -> bool {
+        false
+    }
+
     /// Is told what the stacks used so far, every `sample_every`.
     fn used(&self, now: Nanos, usage: &[Usage]) {
         let _ = (now, usage);
@@ -78,7 +83,7 @@ impl<F: Fn() -> bool> Course for F {
 }
 
 /// Collects the run in `folder`, which a seeder began, until its stacks (by position in the manifest) are drained or
-/// `drain-max` is over, or `stop` says so; then joins it.
+/// `drain-max` is over, or `course` says so; then joins it.
 ///
 /// Files of records are read from their beginnings, and replace what the run knew of the stack's records; what comes
 /// from standard input or logs is added.
@@ -91,10 +96,10 @@ pub fn collect(
     stacks: &[Deployed],
     config: Option<SdkConfig>,
     options: &Options,
-    stop: &dyn Fn() -> bool,
+    course: &dyn Course,
 ) -> Result<Run> {
     let collector = Mutex::new(Collector::resume(folder)?);
-    let watched = watch(folder, &collector, stacks, config, options, &stop);
+    let watched = watch(folder, &collector, stacks, config, options, course);
     let collector = collector.into_inner().unwrap_or_else(PoisonError::into_inner);
     finish(folder, collector, watched)
 }
@@ -140,7 +145,7 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// Returns when the run was stopped and its time for last words is over.
 async fn run_out(course: &dyn Course) {
     while !pause(Duration::from_secs(1), course).await {}
-    tokio::time::sleep(LAST_WORDS * 1000).await;
+    tokio::time::sleep(LAST_WORDS).await;
 }
 
 struct Collecting<'a> {
@@ -225,11 +230,9 @@ impl<'a> Collecting<'a> {
 
     /// Takes all that there is to take.
     async fn watch(&mut self, course: &dyn Course) -> Result<Ended> {
-        self.describe().await;
+        self.describe().await?;
         let ended = self.drain(course).await?;
-        if ended == Ended::ByItself {
-            self.late_lines(course).await?;
-        }
+        self.late_lines(course).await?;
         self.last_lines()?;
         let sums = self.metrics(course).await?;
         self.last_word(&sums).await?;
@@ -238,37 +241,57 @@ impl<'a> Collecting<'a> {
     }
 
     /// Asks once what does not change while the run goes on.
-    async fn describe(&mut self) {
-        for stack in &mut self.stacks {
+    async fn describe(&mut self) -> Result<()> {
+        for (number, stack) in self.stacks.iter_mut().enumerate() {
             stack.describe(&self.clients).await;
             self.queue_calls += 2;
+            // A collection that was killed knew it better.
+            stack.dead_letters_before =
+                lock(self.collector).dead_letters_before(number, stack.dead_letters_before);
         }
+        lock(self.collector).keep_state()
     }
 
     /// Takes records and depths until everything is drained.
     async fn drain(&mut self, course: &dyn Course) -> Result<Ended> {
         let mut next_look = 0;
+        // Long after the drain there still has to be time to see that a queue stays empty.
+        let enough = nanos(self.options.consistent_after + 2 * self.options.sample_every) + SECOND;
+        let begun = self.now();
         loop {
             let now = self.now();
+            let give_up = self.deadline.max(begun + enough);
             let look = now >= next_look;
             if look {
                 next_look = now + nanos(self.options.look_every);
             }
             let cut = course.load_ended();
+            let over = cut || course.load_over();
+            if over {
+                self.cut_at(now);
+            }
             for number in 0..self.stacks.len() {
                 self.look(number, now, look).await?;
-                if cut || now >= self.load_end {
-                    self.drained(number, now, cut)?;
+                if now >= self.load_end {
+                    self.drained(number, now, over)?;
                 }
             }
             course.used(now, &self.usage(&[], now));
             self.show(now)?;
-            if self.stacks.iter().all(|stack| stack.drained) || now >= self.deadline {
+            if self.stacks.iter().all(|stack| stack.drained) || self.now() >= give_up {
                 return Ok(if cut { Ended::CutShort } else { Ended::ByItself });
             }
             if pause(self.options.sample_every, course).await {
                 return Ok(Ended::CutShort);
             }
+        }
+    }
+
+    /// The load was cut short: the drain may take as long as it might have, from now on.
+    fn cut_at(&mut self, now: Nanos) {
+        if now < self.load_end {
+            self.deadline = now + (self.deadline - self.load_end);
+            self.load_end = now;
         }
     }
 
@@ -297,30 +320,29 @@ impl<'a> Collecting<'a> {
         told.into_iter().try_for_each(|entry| self.take(number, entry))
     }
 
-    /// Notes when a stack is done: its queue has been empty for long, or all that was sent is known to be gone; `cut`
-    /// if not all of the plan was sent.
-    fn drained(&mut self, number: usize, now: Nanos, cut: bool) -> Result<()> {
+    /// Notes when a stack is done: its queue has been empty for long, or all that was sent is known to be gone; `over` if
+    /// no more will be sent, though the plan has more.
+    fn drained(&mut self, number: usize, now: Nanos, over: bool) -> Result<()> {
         let stack = &mut self.stacks[number];
         if stack.drained {
             return Ok(());
         }
         let progress = lock(self.collector).progress(number);
         let consistent = nanos(self.options.consistent_after);
-        let load_end = self.load_end.min(*stack.load_over_since.get_or_insert(now));
-        let long = |since: &Nanos| now >= load_end.max(*since) + consistent;
+        let long = |since: &Nanos| now >= self.load_end.max(*since) + consistent;
         let empty = stack.empty_since.filter(|since| stack.queue_answers() && long(since));
-        let all_sent = cut || progress.tried >= progress.planned;
-        let counted = (all_sent && progress.outstanding == 0).then_some(now);
+        let all_sent = over || progress.tried >= progress.planned;
+        // A call whose answer was lost may have left messages in the queue that nobody counts.
+        let counted = (all_sent && progress.outstanding == 0 && progress.unsure == 0).then_some(now);
         if empty.is_none() && counted.is_none() && stack.is_watched() {
             return Ok(());
         }
         stack.drained = true;
         stack.emptied = empty.is_some();
-        let worked = stack.worked;
-        match empty.or(counted).filter(|_| worked) {
-            Some(end) => self.take(number, Entry::End(end.max(load_end))),
-            None => Ok(()),
-        }
+        // What workers tell comes late: an empty queue knows better when it was over.
+        let end = stack.empty_since.unwrap_or(now).max(self.load_end);
+        let known = stack.worked && (empty.is_some() || counted.is_some());
+        if known { self.take(number, Entry::End(end)) } else { Ok(()) }
     }
 
     /// Reads logs on for as long as records or reports may be late.
@@ -352,7 +374,7 @@ impl<'a> Collecting<'a> {
         for number in 0..self.stacks.len() {
             let outstanding = lock(self.collector).progress(number).outstanding;
             let stack = &mut self.stacks[number];
-            if outstanding > u64::MAX - 1 && stack.has_logs() {
+            if outstanding > 0 && stack.has_logs() {
                 stack.read_log_again(self.folder)?;
                 let told = stack.logged(&self.clients).await;
                 told.into_iter().try_for_each(|entry| self.take(number, entry))?;
@@ -391,7 +413,7 @@ impl<'a> Collecting<'a> {
                 cloudwatch::fetch(&self.clients.cloudwatch, &sources, self.started_ns, self.started_ns + end)
                     .await?;
             self.metrics_asked += asked;
-            let new = fresh(&mut known, points);
+            let new = cloudwatch::fresh(&mut known, points);
             let changed = !new.is_empty();
             for (number, point) in new {
                 if !point.metric.ends_with("Sum") {
@@ -408,7 +430,7 @@ impl<'a> Collecting<'a> {
                 break;
             }
         }
-        Ok(sums(&known, sources.len()))
+        Ok(cloudwatch::sums(&known, sources.len()))
     }
 
     /// Asks what is known only when all is over: scaling, dead letters; and closes the books.
@@ -416,7 +438,7 @@ impl<'a> Collecting<'a> {
         let now = self.now();
         for number in 0..self.stacks.len() {
             let stack = &mut self.stacks[number];
-            let told = stack.last_word(&self.clients, now).await;
+            let told = stack.last_word(&self.clients, now, &sums[number]).await;
             self.queue_calls += 1;
             told.into_iter().try_for_each(|entry| self.take(number, entry))?;
         }
@@ -462,26 +484,6 @@ fn lock(collector: &Mutex<Collector>) -> MutexGuard<'_, Collector> {
     collector.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The points that are new, or have another value now.
-fn fresh(
-    known: &mut BTreeMap<(usize, String, Nanos), f64>,
-    mut points: Vec<(usize, Point)>,
-) -> Vec<(usize, Point)> {
-    points.retain(|(number, point)| {
-        known.insert((*number, point.metric.clone(), point.t), point.value) != Some(point.value)
-    });
-    points
-}
-
-/// The sum of every metric, by stack.
-fn sums(known: &BTreeMap<(usize, String, Nanos), f64>, stacks: usize) -> Vec<BTreeMap<String, f64>> {
-    let mut sums = vec![BTreeMap::new(); stacks];
-    for ((number, metric, _), value) in known {
-        *sums[*number].entry(metric.clone()).or_insert(0.0) += value;
-    }
-    sums
-}
-
 /// Waits; whether it was told to stop.
 async fn pause(time: Duration, course: &dyn Course) -> bool {
     let mut left = time;
@@ -495,23 +497,4 @@ async fn pause(time: Duration, course: &dyn Course) -> bool {
 
 pub(crate) fn nanos(time: Duration) -> Nanos {
     time.as_secs().saturating_mul(SECOND).saturating_add(u64::from(time.subsec_nanos()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_point_is_taken_once_and_again_when_it_changed() {
-        let point = |t, value| {
-            let text = String::new;
-            (0, Point { t, period: 60, metric: text(), unit: text(), statistic: text(), value })
-        };
-        let mut known = BTreeMap::new();
-        assert_eq!(fresh(&mut known, vec![point(0, 1.0)]).len(), 1);
-        // The last minute was not complete, and a later one has come.
-        let second = fresh(&mut known, vec![point(0, 1.0), point(60, 2.0)]);
-        assert_eq!(second, [point(60, 2.0)]);
-        assert_eq!(fresh(&mut known, vec![point(0, 1.0), point(60, 3.0)]), [point(60, 3.0)]);
-    }
 }

@@ -108,6 +108,19 @@ impl Collector {
         self.state.ends.get(stack).copied().flatten()
     }
 
+    /// Messages that were in the dead-letter queue of a stack before the run: as first told, which is `now` if nobody
+    /// told before.
+    pub(crate) fn dead_letters_before(&mut self, stack: usize, now: u64) -> u64 {
+        self.state.heard.resize(self.stacks.len(), Heard::default());
+        let Some(heard) = self.state.heard.get_mut(stack) else { return now };
+        *heard.dead_letters_before.get_or_insert(now)
+    }
+
+    /// Writes down how far the run has come.
+    pub(crate) fn keep_state(&self) -> Result<()> {
+        self.state.write(&self.folder)
+    }
+
     /// Takes note of what was heard of the stacks in all, and of what measuring cost.
     pub(crate) fn heard(&mut self, heard: Vec<Heard>, measurement: Usage) -> Result<()> {
         self.state.heard = heard;
@@ -279,6 +292,7 @@ impl Counters {
 
     fn sent(&mut self, sent: &Sent) {
         self.progress.tried += 1;
+        self.progress.unsure += u64::from(sent.attempts > 1 || sent.message.is_none());
         let call = Some((sent.issued_at, sent.answered_at));
         if self.last_call != call {
             self.progress.calls += u64::from(sent.attempts);

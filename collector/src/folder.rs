@@ -43,7 +43,9 @@ pub(crate) struct State {
 pub(crate) struct Heard {
     /// The queue said for long enough that it was empty.
     pub(crate) emptied: bool,
-    /// Messages that came into the dead-letter queue.
+    /// Messages that were in the dead-letter queue before the run.
+    pub(crate) dead_letters_before: Option<u64>,
+    /// Messages that came into it.
     pub(crate) dead_letters: Option<u64>,
     /// Reports of invocations in the log.
     pub(crate) reports: Option<u64>,

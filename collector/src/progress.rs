@@ -19,6 +19,8 @@ pub struct Progress {
     pub done: u64,
     /// Failed attempts.
     pub failed: u64,
+    /// Messages of which it is not known how often the queue took them: a call for them failed.
+    pub unsure: u64,
     /// Messages that the queue took and that are not known to be gone: waiting, or being worked on.
     pub outstanding: u64,
     /// How late the last message was sent.

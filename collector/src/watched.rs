@@ -44,11 +44,10 @@ pub(crate) struct Watched {
     /// What last went wrong with each other source; what works again is forgotten.
     trouble: BTreeMap<&'static str, String>,
     /// Messages that were in the dead-letter queue before the run, and those that came.
-    dead_letters_before: u64,
+    pub(crate) dead_letters_before: u64,
     dead_letters: Option<u64>,
     /// Since when its queue has been empty.
     pub(crate) empty_since: Option<Nanos>,
-    pub(crate) load_over_since: Option<Nanos>,
     /// Whether it was seen at work: then the moment of its end is known.
     pub(crate) worked: bool,
     pub(crate) drained: bool,
@@ -90,7 +89,6 @@ impl Watched {
             dead_letters_before: 0,
             dead_letters: None,
             empty_since: None,
-            load_over_since: None,
             worked: false,
             drained: false,
             emptied: false,
@@ -199,26 +197,20 @@ impl Watched {
         let read = tail.read(&clients.logs).await;
         let lines = self.noted("logs", read).unwrap_or_default();
         let mut told = Vec::new();
-        let mut cold_starts: BTreeMap<Nanos, f64> = BTreeMap::new();
+        let before = self.meter.cold_starts;
         for line in lines {
             if let Some(report) = Report::parse(&line.text) {
-                self.meter.report(&report);
                 let at = (line.at_ms.max(0) as u64 * MILLISECOND).saturating_sub(self.started_ns);
-                *cold_starts.entry(at / COLD_PERIOD * COLD_PERIOD).or_insert(0.0) +=
-                    f64::from(u8::from(report.init.is_some()));
+                self.meter.report(&report, at / REPORTS_PERIOD * REPORTS_PERIOD);
             } else if let Some(record) = Record::parse(&line.text)
                 && !self.is_known(&record)
             {
                 told.push(Entry::Record(record));
             }
         }
-        for (t, count) in cold_starts {
-            let sum = self.meter.cold_starts_at.entry(t).or_insert(0.0);
-            *sum += count;
-            told.push(Entry::Point(Point {
-                value: *sum,
-                ..point(t, COLD_PERIOD, metric::COLD_STARTS, "Sum")
-            }));
+        if self.meter.cold_starts > before {
+            let cold_starts = self.meter.reports_at.iter().map(|(t, (_, cold))| (*t, *cold));
+            told.extend(counted(metric::COLD_STARTS, cold_starts));
         }
         told
     }
@@ -298,7 +290,12 @@ impl Watched {
     }
 
     /// What is asked when all is over.
-    pub(crate) async fn last_word(&mut self, clients: &Clients, now: Nanos) -> Vec<Entry> {
+    pub(crate) async fn last_word(
+        &mut self,
+        clients: &Clients,
+        now: Nanos,
+        sums: &BTreeMap<String, f64>,
+    ) -> Vec<Entry> {
         let mut told = self.tasks(clients, now, nanos(std::time::Duration::from_secs(1))).await;
         if let Some((cluster, service)) = self.deployed.service.clone() {
             let done = scaling::activities(&clients.scaling, &cluster, &service, self.started_ns).await;
@@ -310,6 +307,11 @@ impl Watched {
             let depth = self.noted("dead letters", depth).map(Depth::all);
             self.dead_letters = depth.map(|depth| depth.saturating_sub(self.dead_letters_before));
         }
+        if !sums.contains_key(metric::INVOCATIONS) {
+            // CloudWatch has not told: then the reports do.
+            let reports = self.meter.reports_at.iter().map(|(t, (reports, _))| (*t, *reports));
+            told.extend(counted(metric::INVOCATIONS, reports));
+        }
         told
     }
 
@@ -319,6 +321,7 @@ impl Watched {
         Heard {
             emptied: self.emptied,
             dead_letters: self.dead_letters,
+            dead_letters_before: self.deployed.dead_letters.is_some().then_some(self.dead_letters_before),
             reports: self.tail.is_some().then_some(self.meter.reports),
             invocations: invocations.filter(|_| self.deployed.function.is_some()),
             trouble: self.trouble.values().cloned().collect(),
@@ -326,8 +329,15 @@ impl Watched {
     }
 }
 
-/// Period of the cold starts that are counted from reports.
-const COLD_PERIOD: Nanos = 5 * model::time::SECOND;
+/// Period of what is counted from reports.
+const REPORTS_PERIOD: Nanos = 5 * model::time::SECOND;
+
+/// Counts as points of a series.
+fn counted(metric: &str, counts: impl Iterator<Item = (Nanos, u64)>) -> impl Iterator<Item = Entry> {
+    counts.map(move |(t, count)| {
+        Entry::Point(Point { value: count as f64, ..point(t, REPORTS_PERIOD, metric, "Sum") })
+    })
+}
 
 fn point(t: Nanos, period: Nanos, metric: &str, statistic: &str) -> Point {
     Point { t, period, metric: metric.into(), unit: "Count".into(), statistic: statistic.into(), value: 0.0 }

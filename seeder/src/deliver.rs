@@ -1,7 +1,8 @@
 //! Brings a group of messages to one queue: the call, its retries, and one record per message.
 
 use crate::answer::{Failure, Verdict, judge};
-use crate::compose::{Batch, Composer};
+use crate::compose::Composer;
+use crate::crew::Job;
 use crate::outbox::Outbox;
 use crate::stop::Stop;
 use crate::{Settings, clock};
@@ -9,6 +10,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::http::HttpRequest;
 use aws_sdk_sqs::error::SdkError;
 use aws_sdk_sqs::operation::send_message_batch::{SendMessageBatchError, SendMessageBatchOutput};
+use bytes::Bytes;
 use model::journal::{MessageId, Sent};
 use model::plan::Arrival;
 use model::random::Stream;
@@ -50,15 +52,10 @@ impl Post {
         self.origin.since(clock::now())
     }
 
-    /// Sends `batch`, which is made of `arrivals`, to the queue of `stack`; whatever fails is tried again alone.
-    /// The outbox gets one record per message.
-    pub(crate) async fn deliver(
-        self: Arc<Self>,
-        stack: usize,
-        mut arrivals: Vec<Arrival>,
-        mut batch: Batch,
-        mut permit: OwnedSemaphorePermit,
-    ) {
+    /// Sends the batch of a job to the queue of its stack; whatever fails is tried again alone. The outbox gets one
+    /// record per message.
+    pub(crate) async fn deliver(&self, job: Job) {
+        let Job { stack, mut arrivals, mut batch, mut permit } = job;
         let mut first_issued_at = None;
         for attempt in 1.. {
             let issued_at = self.now();
@@ -82,15 +79,16 @@ impl Post {
                 permit = self.permit_after(pause) => permit,
             };
             arrivals = failed.into_iter().map(|(arrival, _)| arrival).collect();
-            batch = self.composer.batch(&arrivals);
+            batch = Arc::new(self.composer.batch(&arrivals));
         }
     }
 
     /// Has the SDK make a call of which only the body is ours.
     async fn call(&self, body: String) -> Result<SendMessageBatchOutput, SdkError<SendMessageBatchError>> {
+        let body = Bytes::from(body);
         let replace = move |request: &mut HttpRequest| {
             request.headers_mut().insert("content-length", body.len().to_string());
-            *request.body_mut() = body.as_str().into();
+            *request.body_mut() = body.clone().into();
         };
         self.client.send_message_batch().customize().mutate_request(replace).send().await
     }

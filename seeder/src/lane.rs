@@ -3,6 +3,7 @@
 //! Goals: each message is issued at its instant, to all stacks at once; nothing is shared with the other threads.
 
 use crate::compose::Composer;
+use crate::crew::{Crew, Job};
 use crate::deliver::Post;
 use crate::outbox::{Outbox, Sink};
 use crate::share::Share;
@@ -19,7 +20,6 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
 
 /// A thread's runtime and the client that lives in it.
 pub(crate) struct Lane {
@@ -89,7 +89,7 @@ impl Lane {
 async fn send_all(post: Arc<Post>, mut share: Share, first: usize) -> Result<()> {
     let alarm = clock::Alarm::new().context("starting a thread that keeps time")?;
     let stacks = post.queue_urls.len();
-    let mut deliveries = JoinSet::new();
+    let mut crew = Crew::new(Arc::clone(&post));
     let mut group = Vec::new();
     // Which stack comes first: each in turn.
     let mut turn = first;
@@ -106,18 +106,13 @@ async fn send_all(post: Arc<Post>, mut share: Share, first: usize) -> Result<()>
         // Only now: what fell due while all calls were taken goes along.
         share.take_due(post.now(), &mut group);
         post.outbox.begun(group.len());
-        issue(&post, &group, turn, permits, &mut deliveries);
+        issue(&post, &group, turn, permits, &mut crew);
         turn += 1;
         // The calls are built before the next group is made.
         give_way().await;
-        while let Some(ended) = deliveries.try_join_next() {
-            ended.context("a delivery broke down")?;
-        }
+        crew.check()?;
     }
-    while let Some(ended) = deliveries.join_next().await {
-        ended.context("a delivery broke down")?;
-    }
-    Ok(())
+    crew.finish().await
 }
 
 /// Lets every other task that is ready run once. tokio's `yield_now` asks the system for events as well, each time.
@@ -141,21 +136,13 @@ async fn permits(post: &Post, stacks: usize) -> OwnedSemaphorePermit {
 }
 
 /// Begins a call to each stack, `turn` telling which comes first.
-fn issue(
-    post: &Arc<Post>,
-    group: &[Arrival],
-    turn: usize,
-    mut permits: OwnedSemaphorePermit,
-    deliveries: &mut JoinSet<()>,
-) {
+fn issue(post: &Post, group: &[Arrival], turn: usize, mut permits: OwnedSemaphorePermit, crew: &mut Crew) {
     let stacks = post.queue_urls.len();
-    let mut batch = post.composer.batch(group);
+    let batch = Arc::new(post.composer.batch(group));
     for place in 0..stacks {
-        // The last takes what the others copy.
-        let last = place + 1 == stacks;
-        let batch = if last { std::mem::take(&mut batch) } else { batch.clone() };
+        let batch = Arc::clone(&batch);
         let permit = permits.split(1).expect("one permit per stack");
         let stack = (turn + place) % stacks;
-        deliveries.spawn(Arc::clone(post).deliver(stack, group.to_vec(), batch, permit));
+        crew.begin(Job { stack, arrivals: group.to_vec(), batch, permit });
     }
 }

@@ -13,6 +13,7 @@ mod answer;
 mod client;
 mod clock;
 mod compose;
+mod crew;
 mod deliver;
 mod digest;
 mod lane;

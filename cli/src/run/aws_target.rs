@@ -54,9 +54,10 @@ pub(super) fn play(
     let limit = args.max_cost.map(|limit| Limit::new(limit, scenario, source)).transpose()?;
     let origin = clock::origin_in(LEAD);
     let manifest = collector::manifest(scenario, &provenance(source, args, index));
-    let collector = Mutex::new(collector::begin(place, &manifest, &origin)?);
     let deployment: Deployment = names.iter().map(|name| (*name).to_owned()).zip(deployed.clone()).collect();
+    // First: whoever finds a run finds the names.
     collector::keep(place, &deployment)?;
+    let collector = Mutex::new(collector::begin(place, &manifest, &origin)?);
     let (sender, told) = channel();
     let stop = Stop::default();
     let (sending, failed) = (AtomicBool::new(true), AtomicBool::new(false));

@@ -17,8 +17,8 @@ pub(crate) struct Meter {
     pub(crate) reports: u64,
     /// Those that waited for an initialisation.
     pub(crate) cold_starts: u64,
-    /// The same by the period of their reports.
-    pub(crate) cold_starts_at: BTreeMap<Nanos, f64>,
+    /// Both by the period of the report.
+    pub(crate) reports_at: BTreeMap<Nanos, (u64, u64)>,
     /// Billed MB-ms of the reports.
     billed_mb_ms: u64,
     pub(crate) tasks: Tasks,
@@ -28,17 +28,20 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// An invocation was reported.
-    pub(crate) fn report(&mut self, report: &Report) {
+    /// An invocation was reported, in the period that begins at `at`.
+    pub(crate) fn report(&mut self, report: &Report, at: Nanos) {
+        let cold = u64::from(report.init.is_some());
         self.reports += 1;
-        self.cold_starts += u64::from(report.init.is_some());
+        self.cold_starts += cold;
+        let counts = self.reports_at.entry(at).or_default();
+        *counts = (counts.0 + 1, counts.1 + cold);
         self.billed_mb_ms += report.billed_ms * report.memory_mb;
     }
 
     /// All reports are about to come again.
     pub(crate) fn forget_reports(&mut self) {
         (self.reports, self.cold_starts, self.billed_mb_ms) = (0, 0, 0);
-        self.cold_starts_at.clear();
+        self.reports_at.clear();
     }
 
     /// The bill's quantities from the run's start to `until`, with the sums of the stack's metrics and so many calls of
@@ -116,8 +119,8 @@ mod tests {
         let function =
             Function { memory_mb: 512, provisioned: 3, mapping: Some(mapping), ..Function::default() };
         let mut meter = Meter { function: Some(function), ..Meter::default() };
-        meter.report(&report(Some(5)));
-        meter.report(&report(None));
+        meter.report(&report(Some(5)), 0);
+        meter.report(&report(None), 0);
         assert_eq!((meter.reports, meter.cold_starts), (2, 1));
         let counted = sums(&[
             (metric::INVOCATIONS, 4.0),

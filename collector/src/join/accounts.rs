@@ -173,7 +173,7 @@ impl Accounts {
         }
         self.retried += u64::from(sent.attempts > 1);
         let account = &mut self.messages[seq as usize];
-        account.flags |= flag::TRIED | if sent.attempts > 1000 { flag::RETRIED } else { 0 };
+        account.flags |= flag::TRIED | if sent.attempts > 1 { flag::RETRIED } else { 0 };
         if let Some(id) = sent.message {
             if !account.accepted() {
                 account.sent = At::of(signed(sent.answered_at));

@@ -2,7 +2,7 @@
 
 use super::faulty::Odds;
 use super::json_of;
-use super::stage::{ARGUMENTS, COLLECT, Stage, failed_checks, ledgers, wait_until};
+use super::stage::{ARGUMENTS, COLLECT, Stage, failed_but_for_time, failed_checks, ledgers, wait_until};
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
@@ -28,7 +28,9 @@ fn killed(round: u64) -> &'static str {
     let mut stage = Stage::new(&format!("aws-kill-{round}"), LOAD, Odds::default());
     stage.work();
     let going = stage.begin(&ARGUMENTS);
-    std::thread::sleep(Duration::from_millis(draw(&mut state, 8_000)));
+    // A run takes ten seconds; the moments in which it begins come up seldom.
+    let until = if draw(&mut state, 6) == 0 { 150 } else { 9_500 };
+    std::thread::sleep(Duration::from_millis(draw(&mut state, until)));
     going.signal("-KILL");
     going.ends_within(10);
     if !stage.out().join("run.json").exists() {
@@ -92,7 +94,7 @@ fn whatever_is_killed_no_message_is_lost() {
 #[ignore = "takes four minutes: `./test.sh --slow` runs it"]
 fn whatever_is_killed_fifty_times_no_message_is_lost() {
     let when = kill_at_random(50, 1_000);
-    assert!(when["while it was sending"] >= 5 && when["while it was draining"] >= 5, "{when:?}");
+    assert!(when["while it was sending"] >= 3 && when["while it was draining"] >= 3, "{when:?}");
 }
 
 fn half_way(stage: &Stage) {
@@ -102,7 +104,8 @@ fn half_way(stage: &Stage) {
 /// What is left of a run that was asked to end can be collected.
 fn completes(stage: &Stage) {
     let done = stage.play(&COLLECT);
-    assert_eq!((done.code, failed_checks(&stage.out()).len()), (4, 2), "{}", done.err);
+    let failed = ["every stack was offered the same messages", "the queues were drained in time"];
+    assert_eq!((done.code, failed_but_for_time(&stage.out())), (4, failed.map(String::from).to_vec()));
     assert!(is_complete(stage));
     for (done, _) in stage.holds_what_workers_told() {
         assert!((1..PLANNED).contains(&done), "{done}");

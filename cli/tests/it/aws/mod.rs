@@ -153,7 +153,7 @@ fn a_run_on_aws_says_what_was_put_in() {
     world.work("jobs-ecs", "/ecs", silent);
     world.work("jobs-lambda", "/lambda", report);
     let done = versus(&world, &place, &ARGUMENTS);
-    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    stage::valid_or_late(&place.join("out"), &done);
     let out = place.join("out");
     let manifest = json_of(&out.join("run.json"));
     for stack in manifest["stacks"].as_array().unwrap() {
@@ -273,7 +273,7 @@ fn a_worker_that_tells_nothing_still_gets_throughput_backlog_and_cost() {
     }
     let arguments = [&ARGUMENTS[..], &["--empty-for", "3s"]].concat();
     let done = versus(&world, &place, &arguments);
-    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    stage::valid_or_late(&place.join("out"), &done);
     let manifest = json_of(&place.join("out/run.json"));
     for stack in manifest["stacks"].as_array().unwrap() {
         assert_eq!(stack["ledger"]["completed"], 200, "{stack}");
