@@ -9,13 +9,15 @@ use anyhow::{Context, Result, bail, ensure};
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 
-/// Asks the queues of stacks, by their names, whether they may be sent to; those in `allowed` need no tag.
+/// Asks the queues of stacks, by their names, whether they may be sent to; those in `allowed` need no tag. They have to
+/// be `empty`, unless another seeder is at work already.
 ///
 /// # Errors
 /// Names the first queue that may not, and how to proceed.
 pub fn admit(
     stacks: &[(&str, &Deployed)],
     allowed: &[String],
+    empty: bool,
     config: Option<SdkConfig>,
     region: &str,
 ) -> Result<()> {
@@ -27,13 +29,19 @@ pub fn admit(
         let client = Client::new(&config);
         for (name, deployed) in stacks {
             let url = deployed.queue.as_ref().with_context(|| format!("stack {name} has no queue"))?;
-            admit_one(&client, url, allowed).await.with_context(|| format!("stack {name}"))?;
+            admit_one(&client, url, allowed, empty, region).await.with_context(|| format!("stack {name}"))?;
         }
         Ok(())
     })
 }
 
-async fn admit_one(client: &Client, url: &String, allowed: &[String]) -> Result<()> {
+async fn admit_one(
+    client: &Client,
+    url: &String,
+    allowed: &[String],
+    empty: bool,
+    region: &str,
+) -> Result<()> {
     if !allowed.contains(url) {
         let tags = client.list_queue_tags().queue_url(url).send().await;
         let tags = tags.map_err(|error| message("sqs:ListQueueTags", &error))?;
@@ -43,8 +51,15 @@ async fn admit_one(client: &Client, url: &String, allowed: &[String]) -> Result<
              the tag, or say --allow-queue {url}"
         );
     }
+    let arn = queue::arn(client, url).await?;
+    let there = arn.split(':').nth(3).unwrap_or_default();
+    ensure!(
+        there == region,
+        "the queue {url} is in {there:?}, and the scenario in {region:?}, whose prices would be on the bill: write \
+         region = {there:?} into the scenario, or --set region={there}"
+    );
     let depth = queue::depth(client, url).await?;
-    if !depth.is_empty() {
+    if empty && !depth.is_empty() {
         bail!(
             "the queue {url} is not empty: {} waiting, {} being worked on, {} delayed. They would be counted as this \
              run's: wait until its workers are done, or purge it (aws sqs purge-queue --queue-url {url}) and wait a \

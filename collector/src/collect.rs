@@ -5,10 +5,11 @@
 //! the run goes on without it.
 //! Non-goals: deploying, sending.
 
+mod closing;
+
 use crate::aws::Clients;
-use crate::cloudwatch::{self, Source};
 use crate::collector::{Collector, Ended};
-use crate::folder::{Heard, replay};
+use crate::folder::replay;
 use crate::outputs::Deployed;
 use crate::progress::{Board, Progress};
 use crate::watched::{Watched, utc_ns};
@@ -18,8 +19,7 @@ use model::journal::Entry;
 use model::plan::Plan;
 use model::run::{Manifest, Run, read_manifest};
 use model::time::{Nanos, SECOND};
-use model::usage::{Item, Metered, Usage};
-use std::collections::BTreeMap;
+use model::usage::Usage;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -139,6 +139,9 @@ pub fn watch(
     })
 }
 
+/// What a message carries beside its body, at most: name, type and value of the attribute.
+const ATTRIBUTE_BYTES: u64 = 128;
+
 /// For the last words of a run that was stopped.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -186,7 +189,9 @@ impl<'a> Collecting<'a> {
         };
         let names: Vec<&str> = manifest.stacks.iter().map(|entry| entry.name.as_str()).collect();
         let started_ns = lock(collector).started_ns();
-        let stacks = Self::watched(folder, collector, &manifest, stacks, started_ns)?;
+        // Body and attribute.
+        let message_bytes = u64::from(scenario.message.body_bytes.1) + ATTRIBUTE_BYTES;
+        let stacks = Self::watched(folder, collector, &manifest, stacks, message_bytes)?;
         Ok(Self {
             folder,
             collector,
@@ -207,11 +212,12 @@ impl<'a> Collecting<'a> {
         collector: &Mutex<Collector>,
         manifest: &Manifest,
         stacks: &[Deployed],
-        started_ns: u64,
+        message_bytes: u64,
     ) -> Result<Vec<Watched>> {
+        let started_ns = lock(collector).started_ns();
         let both = manifest.stacks.iter().zip(stacks).enumerate();
         let watched = both.map(|(number, (entry, deployed))| {
-            let watched = Watched::new(folder, &entry.name, deployed, started_ns)?;
+            let watched = Watched::new(folder, &entry.name, deployed, started_ns, message_bytes)?;
             if watched.reads_again() {
                 lock(collector).forget_records(number)?;
             }
@@ -270,6 +276,10 @@ impl<'a> Collecting<'a> {
             if over {
                 self.cut_at(now);
             }
+            // The queues first: whoever reads long logs would make their depths late.
+            for number in 0..self.stacks.len() {
+                self.depth(number).await?;
+            }
             for number in 0..self.stacks.len() {
                 self.look(number, now, look).await?;
                 if now >= self.load_end {
@@ -304,19 +314,26 @@ impl<'a> Collecting<'a> {
         Ok(())
     }
 
+    /// How deep the queue of a stack is now.
+    async fn depth(&mut self, number: usize) -> Result<()> {
+        if self.stacks[number].drained {
+            return Ok(());
+        }
+        let (now, every) = (self.now(), nanos(self.options.sample_every));
+        let told = self.stacks[number].depth(&self.clients, now, every).await?;
+        self.queue_calls += 1;
+        told.into_iter().try_for_each(|entry| self.take(number, entry))
+    }
+
     /// One look at one stack; at its logs and tasks, too, if `all`.
     async fn look(&mut self, number: usize, now: Nanos, all: bool) -> Result<()> {
         let stack = &mut self.stacks[number];
         let mut told = stack.records()?;
         if all {
-            told.extend(stack.logged(&self.clients).await);
+            told.extend(stack.logged(&self.clients).await.0);
             told.extend(stack.tasks(&self.clients, now, nanos(self.options.look_every)).await);
         }
         stack.worked |= told.iter().any(|entry| matches!(entry, Entry::Record(_)));
-        if !stack.drained {
-            told.extend(stack.depth(&self.clients, now, nanos(self.options.sample_every)).await?);
-            self.queue_calls += 1;
-        }
         told.into_iter().try_for_each(|entry| self.take(number, entry))
     }
 
@@ -356,8 +373,8 @@ impl<'a> Collecting<'a> {
                 if !stack.has_logs() {
                     continue;
                 }
-                let told = stack.logged(&self.clients).await;
-                waits |= !told.is_empty() || outstanding > 0;
+                let (told, news) = stack.logged(&self.clients).await;
+                waits |= news || outstanding > 0;
                 told.into_iter().try_for_each(|entry| self.take(number, entry))?;
             }
             if !waits || self.now() >= until || pause(self.options.look_every, course).await {
@@ -376,11 +393,21 @@ impl<'a> Collecting<'a> {
             let stack = &mut self.stacks[number];
             if outstanding > 0 && stack.has_logs() {
                 stack.read_log_again(self.folder)?;
-                let told = stack.logged(&self.clients).await;
-                told.into_iter().try_for_each(|entry| self.take(number, entry))?;
+                self.rest_of_log(number).await?;
             }
         }
         Ok(())
+    }
+
+    /// Reads a log to its end.
+    async fn rest_of_log(&mut self, number: usize) -> Result<()> {
+        loop {
+            let (told, _) = self.stacks[number].logged(&self.clients).await;
+            told.into_iter().try_for_each(|entry| self.take(number, entry))?;
+            if !self.stacks[number].has_more_logs {
+                return Ok(());
+            }
+        }
     }
 
     /// Takes the last lines of files that do not end with one, and says what the files held.
@@ -396,86 +423,6 @@ impl<'a> Collecting<'a> {
             }
         }
         lock(self.collector).flush()
-    }
-
-    /// Fetches metrics, and again until no more are to be expected; their sums by stack and metric.
-    async fn metrics(&mut self, course: &dyn Course) -> Result<Vec<BTreeMap<String, f64>>> {
-        let sources: Vec<Source> = self.stacks.iter().map(|stack| stack.source.clone()).collect();
-        let mut known = BTreeMap::new();
-        if !self.options.metrics || sources.iter().all(|source| *source == Source::default()) {
-            return Ok(vec![BTreeMap::new(); sources.len()]);
-        }
-        // A run that is collected later has its metrics already.
-        let end = self.now().min(self.deadline);
-        let settled = end + nanos(self.options.settle);
-        loop {
-            let (points, asked) =
-                cloudwatch::fetch(&self.clients.cloudwatch, &sources, self.started_ns, self.started_ns + end)
-                    .await?;
-            self.metrics_asked += asked;
-            let new = cloudwatch::fresh(&mut known, points);
-            let changed = !new.is_empty();
-            for (number, point) in new {
-                if !point.metric.ends_with("Sum") {
-                    self.take(number, Entry::Point(point))?;
-                }
-            }
-            lock(self.collector).flush()?;
-            // What still changes when it should have settled is given as long again, and no longer.
-            let until = if changed { settled + nanos(self.options.settle) } else { settled };
-            if self.now() >= until {
-                break;
-            }
-            if pause(self.options.settle.min(Duration::from_secs(30)), course).await {
-                break;
-            }
-        }
-        Ok(cloudwatch::sums(&known, sources.len()))
-    }
-
-    /// Asks what is known only when all is over: scaling, dead letters; and closes the books.
-    async fn last_word(&mut self, sums: &[BTreeMap<String, f64>]) -> Result<()> {
-        let now = self.now();
-        for number in 0..self.stacks.len() {
-            let stack = &mut self.stacks[number];
-            let told = stack.last_word(&self.clients, now, &sums[number]).await;
-            self.queue_calls += 1;
-            told.into_iter().try_for_each(|entry| self.take(number, entry))?;
-        }
-        let usage = self.usage(sums, now);
-        let measurement = self.measurement();
-        let mut collector = lock(self.collector);
-        for (number, usage) in usage.into_iter().enumerate() {
-            if !usage.metered.is_empty() {
-                collector.take(number, Entry::Usage(usage))?;
-            }
-        }
-        let heard =
-            self.stacks.iter().zip(sums).map(|(stack, sums)| stack.heard(sums)).collect::<Vec<Heard>>();
-        collector.heard(heard, measurement)
-    }
-
-    fn usage(&self, sums: &[BTreeMap<String, f64>], now: Nanos) -> Vec<Usage> {
-        let none = BTreeMap::new();
-        let collector = lock(self.collector);
-        let each = self.stacks.iter().enumerate().map(|(number, stack)| {
-            if !stack.is_deployed() {
-                return Usage::default();
-            }
-            let until = collector.end(number).unwrap_or(now.min(self.deadline));
-            let sends = collector.progress(number).calls;
-            stack.meter.usage(sums.get(number).unwrap_or(&none), sends, self.started_ns, until)
-        });
-        each.collect()
-    }
-
-    /// What measuring cost, beside the stacks.
-    fn measurement(&self) -> Usage {
-        let metered = [
-            Metered::new(Item::CloudwatchMetrics, "", self.metrics_asked),
-            Metered::new(Item::SqsRequests, "attributes", self.queue_calls),
-        ];
-        Usage { metered: metered.into_iter().filter(|one| one.quantity > 0).collect() }
     }
 }
 

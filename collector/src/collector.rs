@@ -110,10 +110,11 @@ impl Collector {
 
     /// Messages that were in the dead-letter queue of a stack before the run: as first told, which is `now` if nobody
     /// told before.
-    pub(crate) fn dead_letters_before(&mut self, stack: usize, now: u64) -> u64 {
+    pub(crate) fn dead_letters_before(&mut self, stack: usize, now: Option<u64>) -> Option<u64> {
         self.state.heard.resize(self.stacks.len(), Heard::default());
-        let Some(heard) = self.state.heard.get_mut(stack) else { return now };
-        *heard.dead_letters_before.get_or_insert(now)
+        let heard = self.state.heard.get_mut(stack)?;
+        heard.dead_letters_before = heard.dead_letters_before.or(now);
+        heard.dead_letters_before
     }
 
     /// Writes down how far the run has come.

@@ -87,7 +87,24 @@ pub fn read(files: &[PathBuf]) -> Result<Deployment> {
             }
         }
     }
+    distinct(&all)?;
     Ok(all)
+}
+
+/// What two stacks share would be counted for both.
+fn distinct(all: &Deployment) -> Result<()> {
+    let mut seen = BTreeMap::new();
+    for (name, deployed) in all {
+        for (what, value) in
+            [("queue", &deployed.queue), ("function", &deployed.function), ("log group", &deployed.log_group)]
+        {
+            let Some(value) = value else { continue };
+            if let Some(other) = seen.insert((what, value), name) {
+                bail!("stacks {other} and {name} have the same {what} {value}: each needs its own");
+            }
+        }
+    }
+    Ok(())
 }
 
 const EXPECTED: &str = "expected what `aws cloudformation describe-stacks` or `terraform output -json` prints, with \
@@ -174,12 +191,18 @@ fn one(outputs: &Outputs) -> Result<(String, Deployed)> {
     let deployed = Deployed {
         queue: Some(queue),
         dead_letters: get("deadletterqueueurl"),
-        function: get("function").map(last),
+        function: get("function").map(function_name),
         service,
         log_group: get("loggroup"),
         records: Vec::new(),
     };
     Ok((name, deployed))
+}
+
+/// A function's name, of its ARN or the name with a version or an alias, too.
+fn function_name(text: String) -> String {
+    let name = text.split(":function:").nth(1).unwrap_or(&text);
+    name.split(':').next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -212,7 +235,7 @@ mod tests {
                 output("LogGroup", "/versus/ecs"), output("DeadLetterQueueUrl", "")]},
             {"StackName": "b", "Outputs": [
                 output("StackName", "lambda"), output("QueueUrl", "https://sqs/1/b"),
-                output("Function", "arn:aws:lambda:eu-west-1:1:function:worker")]},
+                output("Function", "arn:aws:lambda:eu-west-1:1:function:worker:live")]},
         ]});
         let found = names(&document);
         assert_eq!(found["ecs"], ecs());

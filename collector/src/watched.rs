@@ -19,6 +19,7 @@ use model::series::metric;
 use model::time::{MILLISECOND, Nanos};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::stdin;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -36,7 +37,9 @@ pub(crate) struct Watched {
     piped: Option<Receiver<Record>>,
     tail: Option<Tail>,
     /// Records that an earlier collection of this run took from the log, by what they say, and how often.
-    known: HashMap<String, u64>,
+    known: HashMap<u64, u32>,
+    /// The log holds more than was read.
+    pub(crate) has_more_logs: bool,
     pub(crate) meter: Meter,
     started_ns: u64,
     /// How often in a row the queue could not be asked.
@@ -44,7 +47,7 @@ pub(crate) struct Watched {
     /// What last went wrong with each other source; what works again is forgotten.
     trouble: BTreeMap<&'static str, String>,
     /// Messages that were in the dead-letter queue before the run, and those that came.
-    pub(crate) dead_letters_before: u64,
+    pub(crate) dead_letters_before: Option<u64>,
     dead_letters: Option<u64>,
     /// Since when its queue has been empty.
     pub(crate) empty_since: Option<Nanos>,
@@ -56,7 +59,13 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    pub(crate) fn new(folder: &Path, name: &str, deployed: &Deployed, started_ns: u64) -> Result<Self> {
+    pub(crate) fn new(
+        folder: &Path,
+        name: &str,
+        deployed: &Deployed,
+        started_ns: u64,
+        message_bytes: u64,
+    ) -> Result<Self> {
         let (mut files, mut piped) = (Vec::new(), None);
         for path in &deployed.records {
             if path.as_os_str() == "-" {
@@ -82,11 +91,12 @@ impl Watched {
             piped,
             tail,
             known,
-            meter: Meter::default(),
+            has_more_logs: false,
+            meter: Meter::of_messages(message_bytes),
             started_ns,
             unanswered: 0,
             trouble: BTreeMap::new(),
-            dead_letters_before: 0,
+            dead_letters_before: None,
             dead_letters: None,
             empty_since: None,
             worked: false,
@@ -121,7 +131,7 @@ impl Watched {
 
     /// Whether something could not be asked in the end.
     pub(crate) fn is_troubled(&self) -> bool {
-        !self.trouble.is_empty() || !self.drained && self.unanswered > 0
+        !self.trouble.is_empty() || self.has_more_logs || !self.drained && self.unanswered > 0
     }
 
     pub(crate) fn queue_answers(&self) -> bool {
@@ -143,12 +153,12 @@ impl Watched {
         }
         if let Some(url) = self.deployed.dead_letters.clone() {
             let depth = queue::depth(&clients.sqs, &url).await;
-            self.dead_letters_before = self.noted("dead letters", depth).map_or(0, Depth::all);
+            self.dead_letters_before = self.noted("dead letters", depth).map(Depth::all);
         }
     }
 
     /// What a source said; if nothing, why is told once and remembered.
-    fn noted<T>(&mut self, what: &'static str, said: Result<T>) -> Option<T> {
+    pub(crate) fn noted<T>(&mut self, what: &'static str, said: Result<T>) -> Option<T> {
         match said {
             Ok(said) => {
                 self.trouble.remove(what);
@@ -191,11 +201,13 @@ impl Watched {
         Ok((records, others))
     }
 
-    /// What its workers, and Lambda, have logged since the last look.
-    pub(crate) async fn logged(&mut self, clients: &Clients) -> Vec<Entry> {
-        let Some(tail) = &mut self.tail else { return Vec::new() };
+    /// What its workers, and Lambda, have logged since the last look, and whether that was news, or not yet all.
+    pub(crate) async fn logged(&mut self, clients: &Clients) -> (Vec<Entry>, bool) {
+        let Some(tail) = &mut self.tail else { return (Vec::new(), false) };
         let read = tail.read(&clients.logs).await;
-        let lines = self.noted("logs", read).unwrap_or_default();
+        let (lines, more) = self.noted("logs", read).unwrap_or_default();
+        let news = more || !lines.is_empty();
+        self.has_more_logs = more;
         let mut told = Vec::new();
         let before = self.meter.cold_starts;
         for line in lines {
@@ -212,7 +224,7 @@ impl Watched {
             let cold_starts = self.meter.reports_at.iter().map(|(t, (_, cold))| (*t, *cold));
             told.extend(counted(metric::COLD_STARTS, cold_starts));
         }
-        told
+        (told, news)
     }
 
     /// Begins its log anew; what was taken of it is known.
@@ -236,8 +248,11 @@ impl Watched {
     /// What its service wants and has, and what befell its tasks.
     pub(crate) async fn tasks(&mut self, clients: &Clients, now: Nanos, every: Nanos) -> Vec<Entry> {
         let Some((cluster, service)) = self.deployed.service.clone() else { return Vec::new() };
+        let started_ns = self.started_ns;
         let interrupted = |meter: &Meter| -> Vec<String> {
-            let all = meter.tasks.all.iter().filter(|(_, task)| task.interrupted.is_some());
+            let of_run = |at: Option<u64>| at.is_none_or(|at| at >= started_ns);
+            let all = meter.tasks.all.iter();
+            let all = all.filter(|(_, task)| task.interrupted.is_some() && of_run(task.stopped));
             all.map(|(arn, _)| arn.clone()).collect()
         };
         let before = interrupted(&self.meter);
@@ -305,7 +320,9 @@ impl Watched {
         if let Some(url) = self.deployed.dead_letters.clone() {
             let depth = queue::depth(&clients.sqs, &url).await;
             let depth = self.noted("dead letters", depth).map(Depth::all);
-            self.dead_letters = depth.map(|depth| depth.saturating_sub(self.dead_letters_before));
+            // If nobody knows how many there were before, nobody knows how many came.
+            self.dead_letters =
+                depth.zip(self.dead_letters_before).map(|(depth, before)| depth.saturating_sub(before));
         }
         if !sums.contains_key(metric::INVOCATIONS) {
             // CloudWatch has not told: then the reports do.
@@ -321,7 +338,7 @@ impl Watched {
         Heard {
             emptied: self.emptied,
             dead_letters: self.dead_letters,
-            dead_letters_before: self.deployed.dead_letters.is_some().then_some(self.dead_letters_before),
+            dead_letters_before: self.dead_letters_before,
             reports: self.tail.is_some().then_some(self.meter.reports),
             invocations: invocations.filter(|_| self.deployed.function.is_some()),
             trouble: self.trouble.values().cloned().collect(),
@@ -344,7 +361,7 @@ fn point(t: Nanos, period: Nanos, metric: &str, statistic: &str) -> Point {
 }
 
 /// The records that the run has of a stack.
-fn known_records(folder: &Path, name: &str) -> Result<HashMap<String, u64>> {
+fn known_records(folder: &Path, name: &str) -> Result<HashMap<u64, u32>> {
     let path = folder::journal(folder, name).join(journal::RECORDS);
     let mut known = HashMap::new();
     if path.exists() {
@@ -354,9 +371,11 @@ fn known_records(folder: &Path, name: &str) -> Result<HashMap<String, u64>> {
     Ok(known)
 }
 
-/// A record as text: two that say the same are one.
-fn said(record: &Record) -> String {
-    serde_json::to_string(record).unwrap_or_default()
+/// Two records that say the same are one: a hash of what they say.
+fn said(record: &Record) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    serde_json::to_string(record).unwrap_or_default().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Records from standard input, read by a thread: it may be silent for as long as it likes.

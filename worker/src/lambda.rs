@@ -93,7 +93,10 @@ impl Function {
     async fn invoke(&self, event: Event) -> Result<Option<Response>, Diagnostic> {
         let here = clock::now().instant;
         let _busy = self.busy.lock().await;
-        let cold = self.cold.swap(false, Ordering::Relaxed);
+        // Provisioned environments were initialised before anybody waited.
+        let provisioned = std::env::var("AWS_LAMBDA_INITIALIZATION_TYPE")
+            .is_ok_and(|kind| kind == "provisioned-concurrency");
+        let cold = self.cold.swap(false, Ordering::Relaxed) && !provisioned;
         let messages = event.records.len();
         let failed = match self.batches.parallel {
             true => self.all_at_once(&event.records, here, cold).await,

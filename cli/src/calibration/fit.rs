@@ -25,7 +25,13 @@ pub(crate) struct Fitted {
 }
 
 /// What the messages of each stack say of the beliefs of `scenario`, and what they do not say, and why.
-pub(crate) fn fit(scenario: &Scenario, stacks: &[Vec<MessageRecord>]) -> (Vec<Fitted>, Vec<String>) {
+///
+/// Only a queue on this machine says when it handed a message out; on AWS a worker says when it had it.
+pub(crate) fn fit(
+    scenario: &Scenario,
+    stacks: &[Vec<MessageRecord>],
+    queue_tells: bool,
+) -> (Vec<Fitted>, Vec<String>) {
     let mut fitting = Fitting { fitted: Vec::new(), left: Vec::new() };
     for (stack, rows) in scenario.stacks.iter().zip(stacks) {
         let rows: Vec<&MessageRecord> =
@@ -39,7 +45,10 @@ pub(crate) fn fit(scenario: &Scenario, stacks: &[Vec<MessageRecord>]) -> (Vec<Fi
                 ));
             }
             Platform::Lambda(_) => fitting.lambda(&stack.name, &rows, &alone),
-            Platform::Ecs(_) => fitting.ecs(&stack.name, &alone),
+            Platform::Ecs(_) if queue_tells => fitting.ecs(&stack.name, &alone),
+            Platform::Ecs(_) => {
+                fitting.left.push(format!("{}: its queue does not tell its receives", stack.name))
+            }
         }
     }
     let both = scenario.stacks.iter().zip(stacks);
@@ -219,7 +228,7 @@ mod tests {
         let ecs: Vec<MessageRecord> = (0..200).map(warm).collect();
         let cold = |seq: u64| row(seq, seq * SECOND, seq * SECOND + 312 * MILLISECOND, true);
         let lambda: Vec<MessageRecord> = (0..10).map(cold).chain((10..300).map(warm)).collect();
-        let (fitted, left) = fit(&scenario, &[ecs, lambda]);
+        let (fitted, left) = fit(&scenario, &[ecs, lambda], true);
         assert_eq!(left, [""; 0]);
         let lines: Vec<&str> = fitted.iter().map(|one| one.line.as_str()).collect();
         for line in [
@@ -238,7 +247,7 @@ mod tests {
         let overrides: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
         model::scenario::parse("t", text, &overrides, None, &mut none).unwrap();
         // Too few messages say nothing.
-        let (fitted, left) = fit(&scenario, &[vec![warm(0)], Vec::new()]);
+        let (fitted, left) = fit(&scenario, &[vec![warm(0)], Vec::new()], true);
         assert!(fitted.is_empty() && left.len() >= 3, "{left:?}");
     }
 }

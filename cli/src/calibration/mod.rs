@@ -38,7 +38,7 @@ pub(crate) fn calibrate(args: &Args) -> Result<Ended> {
     }
     let before = scenario(manifest, &[])?;
     let rows = manifest.stacks.iter().map(|entry| messages(&args.run.join(&entry.name)));
-    let (fitted, left) = fit(&before, &rows.collect::<Result<Vec<_>>>()?);
+    let (fitted, left) = fit(&before, &rows.collect::<Result<Vec<_>>>()?, manifest.target == "local");
     let lines: Vec<String> = fitted.iter().map(|one| one.line.clone()).collect();
     let after = scenario(manifest, &lines).context("the fitted beliefs make no scenario")?;
     let overlay = overlay(manifest, &fitted, &left);

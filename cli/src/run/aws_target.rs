@@ -42,7 +42,7 @@ pub(super) fn play(
     let deployed = deployed(scenario, &args.outputs)?;
     let names: Vec<&str> = scenario.stacks.iter().map(|stack| stack.name.as_str()).collect();
     let both: Vec<(&str, &Deployed)> = names.iter().copied().zip(&deployed).collect();
-    collector::admit(&both, &args.allow_queues, None, &scenario.region)?;
+    collector::admit(&both, &args.allow_queues, true, None, &scenario.region)?;
     let destination = |(name, deployed): &(&str, &Deployed)| Destination {
         stack: (*name).into(),
         queue_url: deployed.queue.clone().unwrap_or_default(),
@@ -231,9 +231,11 @@ impl Limit {
     fn reached(&self, now: Nanos, usage: &[Usage]) -> Option<f64> {
         let load = now.max(SECOND);
         let terms = Terms { load, run: load, free_tier: false };
-        let bill = |usage: &Usage| Cost::of(usage, &self.prices, terms).total().unwrap_or(0.0);
-        let metered: f64 = usage.iter().map(bill).sum();
-        let spent = metered.max(self.forecast.at(now));
+        // A line without a price would make all of the bill unknown.
+        let bill = |usage: &Usage| -> f64 {
+            Cost::of(usage, &self.prices, terms).lines.iter().filter_map(|line| line.usd).sum()
+        };
+        let spent = self.forecast.spent(usage.iter().map(bill).sum(), now);
         let drain = spent * MINUTE as f64 / load.max(MINUTE) as f64;
         (spent + drain >= self.usd).then_some(spent)
     }

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use model::run::Run;
 use model::scenario::{Scenario, Source};
 use model::time::Nanos;
+use model::usage::Item;
 use report::cost::{Cost, Terms};
 use report::estimate::Estimate;
 use report::prices::Prices;
@@ -20,6 +21,8 @@ pub(super) struct Forecast {
     pub(super) high: f64,
     /// The same per stack, means.
     pub(super) stacks: Vec<(String, f64)>,
+    /// What of it AWS tells only when the run is over: queue calls and logs.
+    pub(super) told_late: f64,
     /// Calls that the stacks make to their queues.
     pub(super) queue_calls: u64,
     /// Length of the run with its drain.
@@ -27,9 +30,10 @@ pub(super) struct Forecast {
 }
 
 impl Forecast {
-    /// What is spent at an instant, if the cost comes evenly.
-    pub(super) fn at(&self, now: Nanos) -> f64 {
-        self.mean * (now as f64 / self.length.max(1) as f64).min(1.0)
+    /// What is spent at an instant if so much is metered and the cost comes evenly.
+    pub(super) fn spent(&self, metered: f64, now: Nanos) -> f64 {
+        let share = (now as f64 / self.length.max(1) as f64).min(1.0);
+        (metered + self.told_late * share).max(self.mean * share)
     }
 }
 
@@ -44,7 +48,7 @@ pub(super) fn forecast(scenario: &Scenario, source: &Source) -> Result<Forecast>
     let mut totals = Vec::new();
     let mut stacks: Vec<(String, f64)> =
         scenario.stacks.iter().map(|stack| (stack.name.clone(), 0.0)).collect();
-    let (mut length, mut queue_calls) = (0, 0);
+    let (mut length, mut queue_calls, mut told_late) = (0, 0, 0.0);
     for noise in 0..SIMULATIONS {
         let run = sim::simulate(scenario, &provenance, Options { noise, ..Options::default() }).run;
         let bills = bills(&run, &prices)?;
@@ -52,6 +56,7 @@ pub(super) fn forecast(scenario: &Scenario, source: &Source) -> Result<Forecast>
             *sum += bill / SIMULATIONS as f64;
         }
         totals.push(bills.iter().sum());
+        told_late += late(&run, &prices) / SIMULATIONS as f64;
         length = run.manifest.stacks.iter().map(|entry| entry.end).fold(length, Nanos::max);
         queue_calls = queue_calls.max(calls(&run));
     }
@@ -61,7 +66,7 @@ pub(super) fn forecast(scenario: &Scenario, source: &Source) -> Result<Forecast>
     let (low, high) = estimate.interval().unwrap_or((estimate.value, estimate.value));
     let mean = estimate.value;
     let one = |end: f64| (mean + (end - mean) * wider).max(0.0);
-    Ok(Forecast { mean, low: one(low), high: one(high), stacks, queue_calls, length })
+    Ok(Forecast { mean, low: one(low), high: one(high), stacks, told_late, queue_calls, length })
 }
 
 fn bills(run: &Run, prices: &Prices) -> Result<Vec<f64>> {
@@ -76,10 +81,20 @@ fn bills(run: &Run, prices: &Prices) -> Result<Vec<f64>> {
     run.manifest.stacks.iter().zip(&run.stacks).map(bill).collect()
 }
 
+/// What of the bills AWS tells only when a run is over.
+fn late(run: &Run, prices: &Prices) -> f64 {
+    let terms = Terms { load: run.manifest.load_end, run: run.manifest.load_end, free_tier: false };
+    let lines = run.stacks.iter().flat_map(|stack| Cost::of(&stack.usage, prices, terms).lines);
+    lines
+        .filter(|line| matches!(line.item, Item::SqsRequests | Item::LogBytes))
+        .filter_map(|line| line.usd)
+        .sum()
+}
+
 fn calls(run: &Run) -> u64 {
     let of = |stack: &model::run::StackRun| -> u64 {
         let metered = stack.usage.metered.iter();
-        metered.filter(|one| one.item == model::usage::Item::SqsRequests).map(|one| one.quantity).sum()
+        metered.filter(|one| one.item == Item::SqsRequests).map(|one| one.quantity).sum()
     };
     run.stacks.iter().map(of).sum()
 }

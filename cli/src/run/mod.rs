@@ -174,6 +174,9 @@ fn understood(args: &Args) -> Result<()> {
         ("--max-cost", args.max_cost.is_some()),
         ("--no-metrics", args.no_metrics),
     ];
+    if args.max_cost.is_some() && args.repeat > 1 {
+        bail!("--max-cost is for one run: repeat it by hand, or leave out --repeat");
+    }
     if let Some((flag, _)) = of_aws.iter().find(|(_, given)| *given && args.target != Target::Aws) {
         bail!("{flag} has a use with --target aws only: add that, or leave it out");
     }

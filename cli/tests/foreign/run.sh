@@ -47,7 +47,8 @@ create_queue() {
 import sys
 import boto3
 
-print(boto3.client("sqs").create_queue(QueueName=sys.argv[1], Attributes={"VisibilityTimeout": "30"})["QueueUrl"])
+queue = {"Attributes": {"VisibilityTimeout": "30"}, "tags": {"versus": "queue"}}
+print(boto3.client("sqs").create_queue(QueueName=sys.argv[1], **queue)["QueueUrl"])
 PYTHON
 }
 

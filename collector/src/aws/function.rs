@@ -77,11 +77,13 @@ async fn provisioned(client: &Client, name: &str) -> Result<u64> {
 }
 
 async fn mapping(client: &Client, name: &str, queue_arn: &str) -> Result<Option<Mapping>> {
-    let call = client.list_event_source_mappings().function_name(name);
+    let call = client.list_event_source_mappings().event_source_arn(queue_arn);
     let mut pages = call.into_paginator().items().send();
     while let Some(found) = pages.next().await {
         let found = found.map_err(|error| message("lambda:ListEventSourceMappings", &error))?;
-        if found.event_source_arn() == Some(queue_arn) {
+        // Its ARN may end with a version or an alias.
+        let of = found.function_arn().and_then(|arn| arn.split(":function:").nth(1)?.split(':').next());
+        if found.event_source_arn() == Some(queue_arn) && of.is_none_or(|of| of == name) {
             return Ok(Some(read(&found)));
         }
     }

@@ -7,7 +7,7 @@ use super::report_line::Report;
 use super::tasks::Tasks;
 use model::series::metric;
 use model::time::{Nanos, SECOND};
-use model::usage::{Item, Metered, Usage};
+use model::usage::{Item, Metered, Usage, sqs_requests};
 use std::collections::BTreeMap;
 
 /// What was metered of one stack.
@@ -23,11 +23,18 @@ pub(crate) struct Meter {
     billed_mb_ms: u64,
     pub(crate) tasks: Tasks,
     pub(crate) function: Option<Function>,
+    /// The largest payload of a message, in bytes.
+    pub(crate) message_bytes: u64,
     /// Alarms of the scaling policies.
     pub(crate) alarms: u64,
 }
 
 impl Meter {
+    /// For a stack whose messages have at most so many bytes.
+    pub(crate) fn of_messages(message_bytes: u64) -> Self {
+        Self { message_bytes, ..Self::default() }
+    }
+
     /// An invocation was reported, in the period that begins at `at`.
     pub(crate) fn report(&mut self, report: &Report, at: Nanos) {
         let cold = u64::from(report.init.is_some());
@@ -71,12 +78,17 @@ impl Meter {
         }
         add(Item::CloudwatchAlarms, "", self.alarms * seconds);
         add(Item::LogBytes, "", sum(LOG_BYTES));
-        add(Item::SqsRequests, "send", sends);
+        add(Item::SqsRequests, "send", sends * sqs_requests(10 * self.message_bytes));
         add(Item::SqsRequests, "empty-receive", sum(metric::EMPTY_RECEIVES));
-        // Nobody counts the receives and deletes of batches. A batch of Lambda's takes one of each; elsewhere every
-        // message may have had its own.
-        let calls = |metric| if self.function.is_some() { invocations.min(sum(metric)) } else { sum(metric) };
-        add(Item::SqsRequests, "receive", calls(metric::RECEIVED));
+        // Nobody counts the receives and deletes of batches. A small batch of Lambda's takes one of each; elsewhere
+        // every message may have had its own.
+        let small = |function: &Function| {
+            function.mapping.as_ref().is_some_and(|mapping| mapping.batch_size <= 10 && mapping.window_s == 0)
+        };
+        let by_batch = self.function.as_ref().is_some_and(small);
+        let calls = |metric| if by_batch { invocations.min(sum(metric)) } else { sum(metric) };
+        let chunks = sqs_requests(if by_batch { 10 } else { 1 } * self.message_bytes);
+        add(Item::SqsRequests, "receive", calls(metric::RECEIVED) * chunks);
         add(Item::SqsRequests, "delete", calls(metric::DELETED));
         metered.retain(|one| one.quantity > 0);
         metered.sort_by(|a, b| (a.item, &a.variant).cmp(&(b.item, &b.variant)));
@@ -115,7 +127,7 @@ mod tests {
 
     #[test]
     fn lambda_is_billed_by_its_reports_and_what_is_missing_by_their_mean() {
-        let mapping = Mapping { pollers: Some(2), ..Mapping::default() };
+        let mapping = Mapping { pollers: Some(2), batch_size: 10, ..Mapping::default() };
         let function =
             Function { memory_mb: 512, provisioned: 3, mapping: Some(mapping), ..Function::default() };
         let mut meter = Meter { function: Some(function), ..Meter::default() };
@@ -140,6 +152,24 @@ mod tests {
         assert_eq!(quantity(Item::SqsRequests, "empty-receive"), 7);
         assert_eq!(quantity(Item::LogBytes, ""), 1234);
         assert_eq!(quantity(Item::CloudwatchAlarms, ""), 0);
+    }
+
+    #[test]
+    fn large_messages_and_large_batches_are_more_requests() {
+        let requests = |batch_size: u64, message_bytes: u64| {
+            let mapping = Mapping { batch_size, ..Mapping::default() };
+            let function = Function { mapping: Some(mapping), ..Function::default() };
+            let meter = Meter { function: Some(function), message_bytes, ..Meter::default() };
+            let counted =
+                sums(&[(metric::INVOCATIONS, 4.0), (metric::RECEIVED, 400.0), (metric::DELETED, 400.0)]);
+            let usage = meter.usage(&counted, 40, 0, SECOND);
+            ["send", "receive", "delete"].map(|variant| usage.quantity(Item::SqsRequests, variant))
+        };
+        let kb = 1024;
+        assert_eq!(requests(10, kb), [40, 4, 4]);
+        assert_eq!(requests(10, 50 * kb), [40 * 8, 4 * 8, 4]);
+        // Nobody knows how many calls a batch of a thousand took.
+        assert_eq!(requests(1_000, 200 * kb), [40 * 32, 400 * 4, 400]);
     }
 
     #[test]

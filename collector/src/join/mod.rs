@@ -23,7 +23,7 @@ use model::run::{Activity, Manifest, Run, StackEntry, StackRun, read_manifest};
 use model::sample::Sampler;
 use model::time::Nanos;
 use model::windows::{Recorder, Spans, Stage};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::path::Path;
 
@@ -151,6 +151,9 @@ fn join_stack(
     let mut accounts = Accounts::read(&place, cause.planned, cause.started_ns, is_lambda)?;
     let mut activities = Vec::new();
     accounts.unread += read_lines(&place, journal::ACTIVITIES, |activity| activities.push(activity))?;
+    // Whoever collects again is told again.
+    let mut told = HashSet::new();
+    activities.retain(|one: &Activity| told.insert((one.at, one.detail.clone())));
     let path = folder.join(&entry.name).join("messages.csv");
     let beside = path.with_extension("new");
     // A join that was killed may have left one.
