@@ -13,14 +13,17 @@ mod compare;
 mod deployed;
 mod doctor;
 mod export;
+mod merge;
 mod output;
 mod overlay;
+mod part;
 mod prices;
 mod report;
 mod run;
 mod seed;
 mod serve;
 mod stacks;
+mod sweep;
 
 use clap::{Parser, Subcommand};
 use model::scenario::Problems;
@@ -38,6 +41,7 @@ use std::process::ExitCode;
   versus run scenarios/steady.toml --set stacks.lambda.memory=1GB --repeat 5
   versus run scenarios/smoke.toml --target local
   versus report results/flash-crowd-20261120T120000Z-sim
+  versus sweep scenarios/steady.toml --vary load=1..1000:log20
   versus check --baseline steady.baseline.json results/candidate
 
 Exit codes:
@@ -83,6 +87,10 @@ enum Verb {
     /// Drain a queue as the reference worker; its settings come from the environment.
     #[command(hide = true)]
     Worker,
+    /// Simulate a scenario over a grid of values: where each stack is cheaper, and the frontier of cost and latency.
+    Sweep(sweep::Args),
+    /// Join the parts of a sweep that was split with --shard.
+    Merge(merge::Args),
     /// Print the price list in force.
     Prices(prices::Args),
     /// Print the JSON Schema of scenario files, for editors, or of a check's JSON.
@@ -137,6 +145,8 @@ fn main() -> ExitCode {
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Stacks(args) => stacks::stacks(&args),
         Verb::Worker => return worker::main(),
+        Verb::Sweep(args) => sweep::sweep(&args),
+        Verb::Merge(args) => merge::merge(&args),
         Verb::Prices(args) => prices::prices(&args),
         Verb::Schema(args) => check::schema(&args),
     };

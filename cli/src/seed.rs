@@ -2,16 +2,16 @@
 
 use crate::Ended;
 use crate::by_stack::{self, ForStack};
+use crate::part::{self, Part};
 use crate::{clock, output};
 use anyhow::{Context, Result, bail};
-use collector::{Board, Collector, Provenance};
+use collector::{Board, Collector, Deployed, Provenance};
 use model::journal::{Entry, Sent};
 use model::run::Manifest;
 use model::scenario::{self, Scenario};
 use model::time::Origin;
 use seeder::{Destination, Seeder, Settings, Shard, Stop, Summary};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
 
@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// The queue of a stack, by its URL (once for each stack).
     #[arg(long = "queue", value_name = "STACK=URL", required = true)]
     queues: Vec<ForStack>,
+    /// A queue that may be sent to though it does not carry the tag `versus` (may be given several times).
+    #[arg(long = "allow-queue", value_name = "URL")]
+    allow_queues: Vec<String>,
     /// Folder of the run. If another seeder began a run there, this one sends its own part of it.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -47,23 +50,6 @@ pub(crate) struct Args {
     quiet: bool,
 }
 
-/// One of several parts, from 1.
-#[derive(Clone, Copy, Debug)]
-struct Part(Shard);
-
-impl FromStr for Part {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parts =
-            text.split_once('/').and_then(|(i, n)| Some((i.parse::<u32>().ok()?, n.parse::<u32>().ok()?)));
-        match parts {
-            Some((index @ 1.., of)) if index <= of => Ok(Self(Shard { index: index - 1, of })),
-            _ => Err("write a part and their number, e.g. 1/4 to 4/4".into()),
-        }
-    }
-}
-
 pub(crate) fn seed(args: &Args) -> Result<Ended> {
     let (scenario, source) = scenario::load(&args.scenario, &args.overrides, args.seed)?;
     let destinations = destinations(&scenario, &args.queues)?;
@@ -78,10 +64,11 @@ pub(crate) fn seed(args: &Args) -> Result<Ended> {
         tool_version: env!("CARGO_PKG_VERSION").into(),
         started_utc: String::new(),
     };
-    let shard = args.shard.map_or_else(|| array(&|name| std::env::var(name).ok()), Ok)?.0;
+    let shard = part::given(args.shard)?.0;
     let lead = lead(args.start_at)?;
     let mut settings = Settings { shard, ..Settings::default() };
     let joins = folder.join("run.json").exists();
+    admit(&destinations, args, !joins, &scenario.region)?;
     let claim = if joins { None } else { Some(output::prepare(&folder)?) };
     // Connecting first: what is wrong with the queues is then known before there is a run.
     settings.run = clock::origin().utc_ns(0) as u32;
@@ -110,29 +97,6 @@ pub(crate) fn seed(args: &Args) -> Result<Ended> {
     Ok(Ended::Well)
 }
 
-/// The part that an array job gives to this process.
-fn array(variable: &dyn Fn(&str) -> Option<String>) -> Result<Part> {
-    // Sources: AWS Batch user guide, "Array jobs"; Kubernetes documentation, "Indexed Job". Both count from 0.
-    let pairs = [
-        ("AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE"),
-        ("JOB_COMPLETION_INDEX", "VERSUS_SHARDS"),
-    ];
-    for (index, of) in pairs {
-        let Some(place) = variable(index) else { continue };
-        let parts = variable(of).with_context(|| {
-            format!(
-                "{index} is {place}, but {of}, the number of parts, is not set: set it, or give --shard I/N"
-            )
-        })?;
-        let part = place.parse::<u32>().ok().zip(parts.parse::<u32>().ok());
-        let Some((index, of)) = part.filter(|(index, of)| index < of) else {
-            bail!("{index} = {place:?} and {of} = {parts:?} name no part: give --shard I/N");
-        };
-        return Ok(Part(Shard { index, of }));
-    }
-    Ok(Part(Shard { index: 0, of: 1 }))
-}
-
 /// Time to the beginning of the plan.
 fn lead(start_at: Option<SystemTime>) -> Result<Duration> {
     let Some(at) = start_at else { return Ok(LEAD) };
@@ -148,6 +112,18 @@ fn lead(start_at: Option<SystemTime>) -> Result<Duration> {
 
 fn lead_to(at: SystemTime) -> Duration {
     at.duration_since(clock::utc()).unwrap_or_default()
+}
+
+/// Refuses queues that may be somebody's, or hold messages already.
+fn admit(destinations: &[Destination], args: &Args, empty: bool, region: &str) -> Result<()> {
+    let deployed: Vec<(&str, Deployed)> = destinations
+        .iter()
+        .map(|Destination { stack, queue_url }| {
+            (stack.as_str(), Deployed { queue: Some(queue_url.clone()), ..Deployed::default() })
+        })
+        .collect();
+    let both: Vec<(&str, &Deployed)> = deployed.iter().map(|(name, deployed)| (*name, deployed)).collect();
+    collector::admit(&both, &args.allow_queues, empty, None, region)
 }
 
 fn destinations(scenario: &Scenario, queues: &[ForStack]) -> Result<Vec<Destination>> {
@@ -254,30 +230,5 @@ fn tell(names: &[&str], summary: &Summary) {
     }
     if summary.stopped {
         eprintln!("The load was cut short.");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_array_job_says_which_part_to_send() {
-        let part = |set: &[(&str, &str)]| {
-            let set: Vec<(String, String)> = set.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-            array(&move |name| set.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()))
-                .map(|Part(shard)| (shard.index, shard.of))
-                .map_err(|error| error.to_string())
-        };
-        assert_eq!(part(&[]), Ok((0, 1)));
-        assert_eq!(
-            part(&[("AWS_BATCH_JOB_ARRAY_INDEX", "3"), ("AWS_BATCH_JOB_ARRAY_SIZE", "8")]),
-            Ok((3, 8))
-        );
-        assert_eq!(part(&[("JOB_COMPLETION_INDEX", "0"), ("VERSUS_SHARDS", "2")]), Ok((0, 2)));
-        assert!(
-            part(&[("JOB_COMPLETION_INDEX", "2"), ("VERSUS_SHARDS", "2")]).unwrap_err().contains("no part")
-        );
-        assert!(part(&[("JOB_COMPLETION_INDEX", "2")]).unwrap_err().contains("VERSUS_SHARDS"));
     }
 }

@@ -22,6 +22,7 @@ pub mod price_table;
 pub mod prices;
 mod side_by_side;
 mod summary;
+pub mod sweep;
 mod text;
 mod timeline;
 mod verdict;

@@ -12,4 +12,5 @@ mod local_target;
 mod prices;
 mod run;
 mod stacks;
+mod sweep;
 mod tidy;

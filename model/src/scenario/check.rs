@@ -8,8 +8,7 @@ use super::table::Table;
 use super::units::{show_count, show_duration, show_size};
 use super::{
     Adjustment, Alarm, AlarmMetric, Arrivals, Batches, Capacity, Comparison, Delete, Ecs, Fault, FaultKind,
-    Lambda, Phase, Platform, Poll, Queue, Rate, ScalingPolicy, Scenario, Stack, Step, StepScaling,
-    TargetTracking,
+    Lambda, Phase, Platform, Poll, Queue, ScalingPolicy, Scenario, Stack, Step, StepScaling, TargetTracking,
 };
 use crate::time::{DAY, MINUTE, Nanos, SECOND, seconds};
 
@@ -178,14 +177,7 @@ fn length(phase: &Phase, gap: fn(&Batches) -> Nanos) -> f64 {
 fn messages(phase: &Phase) -> f64 {
     let duration = seconds(phase.duration.unwrap_or(0));
     match &phase.arrivals {
-        Arrivals::Even(rate) | Arrivals::Poisson(rate) => {
-            duration
-                * match rate {
-                    Rate::Constant(rate) => *rate,
-                    Rate::Ramp { from, to } => (from + to) / 2.0,
-                    Rate::Sine { mean, .. } => *mean,
-                }
-        }
+        Arrivals::Even(rate) | Arrivals::Poisson(rate) => rate.messages(phase.duration.unwrap_or(0)),
         Arrivals::Batches(batches) => {
             let gap = (seconds(batches.gap.0) + seconds(batches.gap.1)) / 2.0;
             let fit = if duration > 0.0 && gap > 0.0 { duration / gap + 1.0 } else { f64::INFINITY };

@@ -1,7 +1,7 @@
 //! What arrives and what it asks for: phases, rates, messages, work.
 
 use crate::random::Sampler;
-use crate::time::{MILLISECOND, Nanos};
+use crate::time::{MILLISECOND, Nanos, seconds};
 
 /// A stretch of time with one arrival process.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +70,34 @@ pub enum Rate {
         /// One full swing.
         period: Nanos,
     },
+}
+
+impl Rate {
+    /// How many messages it brings in a phase of that length, on average.
+    #[must_use]
+    pub fn messages(&self, length: Nanos) -> f64 {
+        let length = seconds(length);
+        match *self {
+            Self::Constant(rate) => rate * length,
+            Self::Ramp { from, to } => (from + to) / 2.0 * length,
+            Self::Sine { mean, amplitude, period } => {
+                let turn = std::f64::consts::TAU / seconds(period);
+                mean * length + amplitude * (1.0 - libm::cos(turn * length)) / turn
+            }
+        }
+    }
+
+    /// The same shape, so many times as high.
+    #[must_use]
+    pub fn times(self, factor: f64) -> Self {
+        match self {
+            Self::Constant(rate) => Self::Constant(rate * factor),
+            Self::Ramp { from, to } => Self::Ramp { from: from * factor, to: to * factor },
+            Self::Sine { mean, amplitude, period } => {
+                Self::Sine { mean: mean * factor, amplitude: amplitude * factor, period }
+            }
+        }
+    }
 }
 
 /// What each message asks of a worker.
@@ -151,5 +179,26 @@ impl Distribution {
             Self::Lognormal { median, p99 } => Sampler::lognormal(median, p99),
             Self::Bimodal { fast, slow, slow_share } => Sampler::two(fast, slow, slow_share),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::SECOND;
+
+    #[test]
+    fn a_rate_brings_its_integral_and_keeps_its_shape() {
+        let near = |rate: Rate, length_s: u64, messages: f64| {
+            let brought = rate.messages(length_s * SECOND);
+            assert!((brought - messages).abs() < 1e-9 * messages, "{rate:?}: {brought}");
+            assert!((rate.times(2.5).messages(length_s * SECOND) - 2.5 * messages).abs() < 1e-9 * messages);
+        };
+        near(Rate::Constant(3.0), 20, 60.0);
+        near(Rate::Ramp { from: 10.0, to: 30.0 }, 6, 120.0);
+        let sine = Rate::Sine { mean: 10.0, amplitude: 10.0, period: 60 * SECOND };
+        near(sine, 60, 600.0);
+        // The crest without the trough.
+        near(sine, 30, 300.0 + 2.0 * 10.0 * 60.0 / std::f64::consts::TAU);
     }
 }

@@ -37,6 +37,8 @@ pub(crate) enum Ink {
     Dashed(usize),
     /// A stack's filled area.
     Area(usize),
+    /// A stack's single points.
+    Dot(usize),
 }
 
 impl Ink {
@@ -54,6 +56,7 @@ impl Ink {
             Self::Thin(stack) => (6, stack),
             Self::Dashed(stack) => (7, stack),
             Self::Area(stack) => (8, stack),
+            Self::Dot(stack) => (12, stack),
         };
         RGBColor(kind, stack as u8, 0)
     }
@@ -72,6 +75,7 @@ impl Ink {
             9 => Self::Zero,
             10 => Self::Alarm,
             11 => Self::Trouble,
+            12 => Self::Dot(stack),
             _ => Self::Grid,
         }
     }
@@ -87,7 +91,8 @@ impl Ink {
             Self::Trouble => "trouble".into(),
             Self::Zero => "zero".into(),
             Self::Line(stack) | Self::Area(stack) => stack_class(stack),
-            Self::Thin(stack) => format!("{} thin", stack_class(stack)),
+            // Not dashed on paper, where that would leave nothing of a point.
+            Self::Thin(stack) | Self::Dot(stack) => format!("{} thin", stack_class(stack)),
             Self::Dashed(stack) => format!("{} dash", stack_class(stack)),
         }
     }
@@ -101,15 +106,21 @@ impl Ink {
             Self::Event | Self::Zero => "#5a6472",
             Self::Alarm => "#14181f",
             Self::Trouble => "#b3123f",
-            Self::Line(stack) | Self::Thin(stack) | Self::Dashed(stack) | Self::Area(stack) => {
-                STACK_COLOURS[stack % MOST_STACKS]
-            }
+            Self::Line(stack)
+            | Self::Thin(stack)
+            | Self::Dashed(stack)
+            | Self::Area(stack)
+            | Self::Dot(stack) => STACK_COLOURS[stack % MOST_STACKS],
         }
     }
 
     /// Stroke width in CSS pixels.
     pub(crate) fn width(self) -> u32 {
-        if matches!(self, Self::Line(_) | Self::Alarm) { 2 } else { 1 }
+        match self {
+            Self::Line(_) | Self::Alarm => 2,
+            Self::Dot(_) => 6,
+            _ => 1,
+        }
     }
 }
 
@@ -136,6 +147,7 @@ mod tests {
             Ink::Thin(3),
             Ink::Dashed(5),
             Ink::Area(1),
+            Ink::Dot(4),
         ];
         for role in roles {
             let RGBColor(r, g, b) = role.key();

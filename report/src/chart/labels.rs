@@ -173,7 +173,7 @@ pub(crate) fn beside(y: &Scale) -> Markup {
 
 /// Phase names above the plot, the longest phases first.
 pub(crate) fn above(x: &Scale, bands: &[Band]) -> Markup {
-    let middle = |band: &Band| x.position((band.from + band.until) / 2.0);
+    let middle = |band: &Band| (x.position(band.from) + x.position(band.until)) / 2.0;
     let visible = |band: &Band| x.position(band.until) - x.position(band.from) >= LEAST_BAND;
     let mut order: Vec<usize> = (0..bands.len()).filter(|i| visible(&bands[*i])).collect();
     order.sort_by(|&i, &j| {

@@ -41,6 +41,8 @@ pub(crate) enum Mark {
     Line(Ink, Points),
     /// An area down to 0, broken at gaps; opacity 0 to 1.
     Area(Ink, f64, Points),
+    /// Points of their own.
+    Dots(Ink, Vec<(f64, f64)>),
     /// A vertical rule; an [`Ink::Alarm`] is a short one at the top, others are as high as the plot.
     Rule(Ink, f64),
 }
@@ -126,6 +128,11 @@ fn draw_mark(
             for run in unbroken(points) {
                 plane.draw_series(AreaSeries::new(run, bottom, ink.key().mix(*opacity)))?;
             }
+        }
+        Mark::Dots(ink, points) => {
+            // Plotters leaves out a line without length, but not a path.
+            let dots = points.iter().map(|point| PathElement::new([*point, *point], stroke(*ink)));
+            plane.draw_series(dots)?;
         }
         Mark::Rule(ink, at) => {
             let from = if *ink == Ink::Alarm { top - (top - bottom) * ALARM } else { bottom };

@@ -64,6 +64,23 @@ impl Scale {
         Self { lo: 0.0, hi: top, log: false, ticks }
     }
 
+    /// Logarithmic where the values span more than a decade, else linear from 0.
+    pub(crate) fn spanning(least: f64, most: f64, label: impl Fn(f64) -> String) -> Self {
+        if !(least > 0.0 && most > least * 10.0) {
+            return Self::linear(most, 4, label);
+        }
+        let (lo, hi) = (least * 0.9, most * 1.1);
+        let decades = libm::log10(hi / lo);
+        let multiples: &[f64] = if decades <= 2.5 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let exponents = libm::floor(libm::log10(lo)) as i32..=libm::ceil(libm::log10(hi)) as i32;
+        let ticks = exponents
+            .flat_map(|e| multiples.iter().map(move |m| m * 10_f64.powi(e)))
+            .filter(|v| (lo..=hi).contains(v))
+            .map(|at| Tick { at, label: label(at) })
+            .collect();
+        Self { lo, hi, log: true, ticks }
+    }
+
     /// Logarithmic milliseconds over `least..=most`, both above 0.
     pub(crate) fn log_ms(least: f64, most: f64) -> Self {
         let lo = least.max(1e-3) * 0.8;
@@ -200,6 +217,10 @@ mod tests {
         assert_eq!(labels(&Scale::log_ms(80.0, 110_000.0)), "100 ms|300 ms|1 s|3 s|10 s|30 s|100 s");
         assert_eq!(labels(&Scale::log_ms(500.0, 9e6)), "1 s|10 s|100 s|20 min|3 h");
         assert_eq!(labels(&Scale::log_ms(60e3, 6e6)), "50 s|100 s|5 min|10 min|20 min|60 min|2 h");
+        assert_eq!(labels(&Scale::spanning(1.0, 1_000.0, format::number)), "1|10|100|1,000");
+        assert_eq!(labels(&Scale::spanning(3.0, 90.0, format::number)), "5|10|20|50");
+        assert_eq!(labels(&Scale::spanning(30.0, 90.0, format::number)), "0|25|50|75|100");
+        assert_eq!(labels(&Scale::spanning(0.0, 90.0, format::number)), "0|25|50|75|100");
         assert_eq!(labels(&Scale::nines(2.5)), "min|p50|p90|p99");
         assert_eq!(labels(&Scale::signed_ms(-150.0, 20_000.0)), "−100 ms|−10 ms|0 ms|10 ms|100 ms|1 s|10 s");
         assert_eq!(labels(&Scale::signed_ms(0.0, 0.0)), "−1 ms|0 ms|1 ms");

@@ -43,7 +43,8 @@ pub(crate) struct Plot {
     /// Heading of a small multiple.
     pub(crate) heading: Option<(String, String)>,
     svg: Markup,
-    json: String,
+    /// What the crosshair reads out, if there is one.
+    json: Option<String>,
     with_ends: bool,
     /// Characters of the longest label beside the plot.
     margin: usize,
@@ -68,7 +69,21 @@ impl Plot {
         Ok(Self {
             heading: None,
             svg: chart.svg()?,
-            json: readout.json(&chart.x),
+            json: Some(readout.json(&chart.x)),
+            with_ends: !chart.ends.is_empty(),
+            margin: chart.y.ticks.iter().map(|tick| tick.label.chars().count()).max().unwrap_or(0),
+        })
+    }
+
+    /// Draws a chart that has no crosshair: its positions are not even, and its table has every value.
+    ///
+    /// # Errors
+    /// When plotters cannot draw it.
+    pub(crate) fn plain(chart: &Chart, heading: Option<String>) -> Result<Self> {
+        Ok(Self {
+            heading: heading.map(|name| (name, String::new())),
+            svg: chart.svg()?,
+            json: None,
             with_ends: !chart.ends.is_empty(),
             margin: chart.y.ticks.iter().map(|tick| tick.label.chars().count()).max().unwrap_or(0),
         })
@@ -80,10 +95,14 @@ impl Plot {
         html! {
             @if let Some((name, class)) = &self.heading { h3 class=(class) { (name) } }
             // A figure, for browsers indent it also where the style sheet is blocked: labels need the room.
-            figure.frame.ends[self.with_ends] tabindex="0" role="group"
-                aria-label={ (subject) ". Arrow keys read values." } {
-                (self.svg)
-                script type="application/json" { (PreEscaped(&self.json)) }
+            @if let Some(json) = &self.json {
+                figure.frame.ends[self.with_ends] tabindex="0" role="group"
+                    aria-label={ (subject) ". Arrow keys read values." } {
+                    (self.svg)
+                    script type="application/json" { (PreEscaped(json)) }
+                }
+            } @else {
+                figure.frame.ends[self.with_ends] role="group" aria-label=(subject) { (self.svg) }
             }
         }
     }

@@ -10,7 +10,7 @@ mod baseline;
 mod capacity;
 mod cost;
 mod differences;
-mod figure;
+pub(crate) mod figure;
 mod latency;
 mod overview;
 mod pairs;
@@ -31,11 +31,11 @@ use figure::Figure;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use model::time::{Nanos, seconds};
 
-const STYLE: &str = include_str!("../assets/report.css");
+pub(crate) const STYLE: &str = include_str!("../assets/report.css");
 const SCRIPT: &str = include_str!("../assets/report.js");
 
 /// The file fetches nothing, and says so to the browser.
-const POLICY: &str =
+pub(crate) const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
 /// The report as one self-contained HTML file.
