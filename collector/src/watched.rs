@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::stdin;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// Calls to a queue that may fail in a row.
@@ -41,6 +41,8 @@ pub(crate) struct Watched {
     /// The log holds more than was read.
     pub(crate) has_more_logs: bool,
     pub(crate) meter: Meter,
+    /// Where its tasks are kept.
+    tasks_file: PathBuf,
     started_ns: u64,
     /// How often in a row the queue could not be asked.
     unanswered: u32,
@@ -78,6 +80,11 @@ impl Watched {
         let started_ms = i64::try_from(started_ns / MILLISECOND)?;
         let tail = deployed.log_group.as_ref().map(|group| Tail::new(group, started_ms));
         let known = if tail.is_some() { known_records(folder, name)? } else { HashMap::new() };
+        let tasks_file = folder::journal(folder, name).join("tasks.json");
+        let mut meter = Meter::of_messages(message_bytes);
+        if tasks_file.exists() {
+            meter.tasks = folder::read_json(&tasks_file)?;
+        }
         Ok(Self {
             name: name.into(),
             source: Source {
@@ -92,7 +99,8 @@ impl Watched {
             tail,
             known,
             has_more_logs: false,
-            meter: Meter::of_messages(message_bytes),
+            meter,
+            tasks_file,
             started_ns,
             unanswered: 0,
             trouble: BTreeMap::new(),
@@ -256,7 +264,14 @@ impl Watched {
             all.map(|(arn, _)| arn.clone()).collect()
         };
         let before = interrupted(&self.meter);
+        let known = self.meter.tasks.clone();
         let looked = self.meter.tasks.look(&clients.ecs, &cluster, &service).await;
+        if self.meter.tasks != known {
+            // ECS forgets a task an hour after its end; whoever collects again must not.
+            let kept = serde_json::to_vec(&self.meter.tasks).map_err(Into::into);
+            let kept = kept.and_then(|bytes| folder::replace(&self.tasks_file, &bytes));
+            self.noted("tasks file", kept);
+        }
         let Some(counts) = self.noted("tasks", looked) else { return Vec::new() };
         let at = now / every * every;
         let mut told: Vec<Entry> = [

@@ -3,11 +3,11 @@
 //! The seeder has threads of its own; one writes down what it tells, this one asks AWS.
 
 use super::forecast::{Forecast, forecast};
-use super::{Args, command_line};
+use super::{Args, provenance};
 use crate::clock;
 use crate::deployed::deployed;
 use anyhow::{Context, Result};
-use collector::{Collector, Course, Deployed, Deployment, Options, Provenance};
+use collector::{Collector, Course, Deployed, Deployment, Options};
 use model::journal::{Entry, Sent};
 use model::run::Run;
 use model::scenario::{Scenario, Source};
@@ -53,7 +53,7 @@ pub(super) fn play(
     let seeder = Seeder::connect(scenario, &destinations, &settings)?;
     let limit = args.max_cost.map(|limit| Limit::new(limit, scenario, source)).transpose()?;
     let origin = clock::origin_in(LEAD);
-    let manifest = collector::manifest(scenario, &provenance(source, args, index));
+    let manifest = collector::manifest(scenario, &provenance(source, args, index, LEAD));
     let deployment: Deployment = names.iter().map(|name| (*name).to_owned()).zip(deployed.clone()).collect();
     // First: whoever finds a run finds the names.
     collector::keep(place, &deployment)?;
@@ -120,19 +120,6 @@ fn options(args: &Args) -> Options {
         consistent_after: args.empty_for,
         quiet: args.quiet,
         ..Options::default()
-    }
-}
-
-fn provenance(source: &Source, args: &Args, index: u32) -> Provenance {
-    Provenance {
-        target: "aws".into(),
-        path: source.path.clone(),
-        text: source.text.clone(),
-        overrides: args.overrides.clone(),
-        command: command_line(),
-        repeat: (index, args.repeat),
-        tool_version: env!("CARGO_PKG_VERSION").into(),
-        started_utc: humantime::format_rfc3339_millis(clock::utc() + LEAD).to_string(),
     }
 }
 

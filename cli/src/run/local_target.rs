@@ -2,10 +2,10 @@
 //!
 //! The seeder, the endpoint and the stacks have threads of their own; this one writes down what they tell.
 
-use super::Args;
+use super::{Args, provenance};
 use crate::clock;
 use anyhow::{Context, Result, bail};
-use collector::{Board, Collector, Ended, Provenance};
+use collector::{Board, Collector, Ended};
 use local::cloudwatch::services::ServiceMetrics;
 use local::cloudwatch::{self, publish, store};
 use local::process::{Spawner, aws_environment};
@@ -50,7 +50,7 @@ pub(super) fn play(
 ) -> Result<Run> {
     let commands = commands(scenario, args)?;
     let own = args.worker.is_some() || scenario.stacks.iter().any(|stack| stack.command.is_some());
-    let manifest = collector::manifest(scenario, &provenance(source, args, index));
+    let manifest = collector::manifest(scenario, &provenance(source, args, index, Duration::ZERO));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("stacks")
@@ -68,19 +68,6 @@ pub(super) fn play(
     let ends = vec![None; names.len()];
     let collecting = Collecting { collector, board, told, ends, flushed: 0, origin };
     collecting.collect(&runtime, stage, interrupts, &manifest, scenario.drain_max)
-}
-
-fn provenance(source: &Source, args: &Args, index: u32) -> Provenance {
-    Provenance {
-        target: "local".into(),
-        path: source.path.clone(),
-        text: source.text.clone(),
-        overrides: args.overrides.clone(),
-        command: super::command_line(),
-        repeat: (index, args.repeat),
-        tool_version: env!("CARGO_PKG_VERSION").into(),
-        started_utc: humantime::format_rfc3339_millis(clock::utc()).to_string(),
-    }
 }
 
 /// The worker of each stack: its own, that of the command line, or the reference worker.

@@ -6,7 +6,7 @@ mod local_target;
 
 use crate::report::{browse, judge};
 use crate::{Ended, Refusal, output::print};
-use crate::{output, overlay};
+use crate::{clock, output, overlay};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use model::plan::Plan;
@@ -210,6 +210,20 @@ fn simulate_into(place: &Path, scenario: &Scenario, source: &Source, args: &Args
         }
     }
     Ok(simulated.run)
+}
+
+/// Where a measured run comes from that begins after `lead`.
+fn provenance(source: &Source, args: &Args, index: u32, lead: Duration) -> collector::Provenance {
+    collector::Provenance {
+        target: args.target.name().into(),
+        path: source.path.clone(),
+        text: source.text.clone(),
+        overrides: args.overrides.clone(),
+        command: command_line(),
+        repeat: (index, args.repeat),
+        tool_version: env!("CARGO_PKG_VERSION").into(),
+        started_utc: humantime::format_rfc3339_millis(clock::utc() + lead).to_string(),
+    }
 }
 
 /// The command line, as the manifest has it.

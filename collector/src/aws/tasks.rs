@@ -10,6 +10,7 @@ use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types::{DesiredStatus, TaskStopCode};
 use model::time::{MILLISECOND, MINUTE, Nanos, SECOND};
 use model::usage::{Item, Metered, fargate_billed};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Most tasks of one DescribeTasks. Source: ECS API reference.
@@ -19,7 +20,8 @@ const MOST_DESCRIBED: usize = 100;
 const LEAST_BILLED: Nanos = MINUTE;
 
 /// A task. Instants are UTC nanoseconds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) struct Task {
     pub(crate) created: Option<u64>,
     pub(crate) pull_started: Option<u64>,
@@ -45,7 +47,7 @@ pub(crate) struct Counts {
 }
 
 /// A service's tasks so far, by ARN.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tasks {
     pub(crate) all: BTreeMap<String, Task>,
 }

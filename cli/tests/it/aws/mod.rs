@@ -332,3 +332,39 @@ fn seeders_on_several_machines_send_one_plan() {
         assert_eq!(stack["ledger"]["completed"], 200, "{stack}");
     }
 }
+
+/// ECS forgets a task an hour after its end.
+#[test]
+fn tasks_that_were_seen_before_a_kill_are_billed_after_it() {
+    let (mut world, place) = deployed("aws-tasks");
+    world.work("jobs-ecs", "/ecs", silent);
+    world.work("jobs-lambda", "/lambda", report);
+    let queues =
+        ["ecs", "lambda"].map(|stack| format!("{stack}={}", world.queue_url(&format!("jobs-{stack}"))));
+    let seed = ["seed", "small.toml", "--queue", &queues[0], "--queue", &queues[1], "--out", "out", "-q"];
+    let done = versus(&world, &place, &seed);
+    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    let started = json_of(&place.join("out/journal.json"))["started-ns"].as_u64().unwrap();
+    let task = json!({"created": started, "pull-started": started + 1_000_000_000_u64, "started": started,
+        "stopping": null, "stopped": started + 3_000_000_000_u64, "cpu-units": 1024, "memory-mb": 2048,
+        "capacity": "FARGATE", "arm": false, "interrupted": null});
+    fs::write(place.join("out/ecs/journal/tasks.json"), json!({"all": {"arn:gone": task}}).to_string())
+        .unwrap();
+    let collect = [
+        "collect",
+        "out",
+        "--outputs",
+        "outputs.json",
+        "--settle",
+        "1s",
+        "--empty-for",
+        "1s",
+        "--no-metrics",
+        "-q",
+    ];
+    let done = versus(&world, &place, &collect);
+    stage::valid_or_late(&place.join("out"), &done);
+    // Two seconds, billed as a minute; the tasks that ECS still knows are arm.
+    assert_eq!(quantity(&place, "ecs", "fargate-vcpu", "x86"), 60 * 1024);
+    assert!(quantity(&place, "ecs", "fargate-vcpu", "arm") > 0);
+}
