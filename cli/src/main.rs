@@ -40,6 +40,8 @@ use std::process::ExitCode;
   versus run scenarios/flash-crowd.toml
   versus run scenarios/steady.toml --set stacks.lambda.memory=1GB --repeat 5
   versus run scenarios/smoke.toml --target local
+  versus run scenarios/smoke.toml --target aws --outputs outputs.json
+  versus sweep scenarios/steady.toml --vary load=1..1000:log20
   versus report results/flash-crowd-20261120T120000Z-sim
   versus sweep scenarios/steady.toml --vary load=1..1000:log20
   versus check --baseline steady.baseline.json results/candidate

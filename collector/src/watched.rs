@@ -41,6 +41,8 @@ pub(crate) struct Watched {
     /// The log holds more than was read.
     pub(crate) has_more_logs: bool,
     pub(crate) meter: Meter,
+    /// When its service was first looked at, and the count that it wanted then.
+    first_desired: Option<(Nanos, u64)>,
     /// Where its tasks are kept.
     tasks_file: PathBuf,
     started_ns: u64,
@@ -100,6 +102,7 @@ impl Watched {
             known,
             has_more_logs: false,
             meter,
+            first_desired: None,
             tasks_file,
             started_ns,
             unanswered: 0,
@@ -273,6 +276,7 @@ impl Watched {
             self.noted("tasks file", kept);
         }
         let Some(counts) = self.noted("tasks", looked) else { return Vec::new() };
+        self.first_desired.get_or_insert((now, counts.desired));
         let at = now / every * every;
         let mut told: Vec<Entry> = [
             (metric::DESIRED_TASKS, counts.desired),
@@ -328,7 +332,14 @@ impl Watched {
     ) -> Vec<Entry> {
         let mut told = self.tasks(clients, now, nanos(std::time::Duration::from_secs(1))).await;
         if let Some((cluster, service)) = self.deployed.service.clone() {
-            let done = scaling::activities(&clients.scaling, &cluster, &service, self.started_ns).await;
+            let done = scaling::activities(
+                &clients.scaling,
+                &cluster,
+                &service,
+                self.started_ns,
+                self.first_desired,
+            )
+            .await;
             let done = self.noted("scaling", done).unwrap_or_default();
             told.extend(done.into_iter().map(Entry::Activity));
         }

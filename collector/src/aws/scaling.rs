@@ -11,7 +11,7 @@ fn resource(cluster: &str, service: &str) -> String {
     format!("service/{cluster}/{service}")
 }
 
-/// Everything that was done from the start of the run on, in order.
+/// Everything that was done from the start of the run on, in order; `desired` is the service's count at some instant.
 ///
 /// # Errors
 /// When the service cannot be asked.
@@ -20,6 +20,7 @@ pub(crate) async fn activities(
     cluster: &str,
     service: &str,
     started_ns: u64,
+    desired: Option<(Nanos, u64)>,
 ) -> Result<Vec<Activity>> {
     let call = client
         .describe_scaling_activities()
@@ -36,7 +37,7 @@ pub(crate) async fn activities(
         told.push((at, activity));
     }
     told.reverse();
-    Ok(read(&told))
+    Ok(read(&told, desired))
 }
 
 /// Alarms that the service's policies keep.
@@ -58,8 +59,10 @@ pub(crate) async fn alarms(client: &Client, cluster: &str, service: &str) -> Res
     Ok(count)
 }
 
-fn read(told: &[(Nanos, ScalingActivity)]) -> Vec<Activity> {
-    let mut before = None;
+fn read(told: &[(Nanos, ScalingActivity)], known: Option<(Nanos, u64)>) -> Vec<Activity> {
+    // A count that was taken before the first of them says which way that went.
+    let first = told.first().map(|(at, _)| *at);
+    let mut before = known.filter(|(at, _)| first.is_some_and(|first| *at < first)).map(|(_, count)| count);
     let mut read = Vec::new();
     for (at, activity) in told {
         let count = desired(activity.description());
@@ -104,7 +107,11 @@ mod tests {
                 .build();
             (at, one.unwrap())
         };
-        let read = read(&[activity(1, 5), activity(2, 10), activity(3, 1)]);
+        let all = [activity(1, 5), activity(2, 10), activity(3, 1)];
+        let kind = |known| read(&all, known)[0].kind;
+        assert_eq!(kind(Some((0, 7))), ActivityKind::ScaleIn);
+        assert_eq!(kind(Some((1, 7))), ActivityKind::ScaleOut, "it may have been counted afterwards");
+        let read = read(&all, None);
         let kinds: Vec<_> = read.iter().map(|activity| (activity.at, activity.kind)).collect();
         use ActivityKind::{ScaleIn, ScaleOut};
         assert_eq!(kinds, [(1, ScaleOut), (2, ScaleOut), (3, ScaleIn)]);

@@ -214,7 +214,7 @@ impl Looking {
             let said = format!("{} of {} tasks run", counts.running, counts.desired);
             self.note(Level::Well, "service", said);
         }
-        let asked = scaling::activities(&self.clients.scaling, cluster, service, u64::MAX).await;
+        let asked = scaling::activities(&self.clients.scaling, cluster, service, u64::MAX, None).await;
         self.called(Level::Doubt, "application-autoscaling:DescribeScalingActivities", asked);
         let asked = scaling::alarms(&self.clients.scaling, cluster, service).await;
         self.called(Level::Doubt, "application-autoscaling:DescribeScalingPolicies", asked);
