@@ -70,9 +70,9 @@ pub trait Course {
         false
     }
 
-    /// Is told what the stacks used so far, every `sample_every`.
-    fn used(&self, now: Nanos, usage: &[Usage]) {
-        let _ = (now, usage);
+    /// Is told what the stacks used so far, and how far each has come, every `sample_every`.
+    fn used(&self, now: Nanos, usage: &[Usage], progress: &[Progress]) {
+        let _ = (now, usage, progress);
     }
 }
 
@@ -286,8 +286,8 @@ impl<'a> Collecting<'a> {
                     self.drained(number, now, over)?;
                 }
             }
-            course.used(now, &self.usage(&[], now));
-            self.show(now)?;
+            let progress = self.show(now)?;
+            course.used(now, &self.usage(&[], now), &progress);
             if self.stacks.iter().all(|stack| stack.drained) || self.now() >= give_up {
                 return Ok(if cut { Ended::CutShort } else { Ended::ByItself });
             }
@@ -305,13 +305,13 @@ impl<'a> Collecting<'a> {
         }
     }
 
-    fn show(&mut self, now: Nanos) -> Result<()> {
+    fn show(&mut self, now: Nanos) -> Result<Vec<Progress>> {
         let mut collector = lock(self.collector);
         collector.flush()?;
         let all: Vec<Progress> = (0..self.stacks.len()).map(|number| collector.progress(number)).collect();
         drop(collector);
         self.board.show(now, &all);
-        Ok(())
+        Ok(all)
     }
 
     /// How deep the queue of a stack is now.

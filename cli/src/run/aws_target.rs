@@ -7,7 +7,7 @@ use super::{Args, provenance};
 use crate::clock;
 use crate::deployed::deployed;
 use anyhow::{Context, Result};
-use collector::{Collector, Course, Deployed, Deployment, Options};
+use collector::{Collector, Course, Deployed, Deployment, Options, Progress};
 use model::journal::{Entry, Sent};
 use model::run::Run;
 use model::scenario::{Scenario, Source};
@@ -183,13 +183,18 @@ impl Course for Going<'_> {
         cut && !self.sending.load(Ordering::Acquire)
     }
 
-    fn used(&self, now: Nanos, usage: &[Usage]) {
+    fn used(&self, now: Nanos, usage: &[Usage], progress: &[Progress]) {
         if let Some(limit) = &self.limit
-            && let Some(spent) = limit.reached(now, usage)
+            && let Some(spent) = limit.reached(now, usage, progress)
         {
             self.cut(&format!("about {spent:.4} US dollars are spent, and --max-cost is {:.4}", limit.usd));
         }
     }
+}
+
+/// How long a stack takes for what it has, at its rate so far, in nanoseconds; unknown where workers tell nothing.
+fn drain(stack: &Progress, now: Nanos) -> f64 {
+    if stack.done == 0 { 0.0 } else { stack.outstanding as f64 * now as f64 / stack.done as f64 }
 }
 
 /// The most that a run may cost.
@@ -214,8 +219,8 @@ impl Limit {
     /// What was spent, if stopping now is the last chance to stay below the limit.
     ///
     /// AWS tells late what a stack used: where it has not yet, the forecast stands in. What the drain will cost is
-    /// kept back: a minute, the least that Fargate bills of a task.
-    fn reached(&self, now: Nanos, usage: &[Usage]) -> Option<f64> {
+    /// kept back: as long as the stacks take for what they have, but a minute at least, the least that Fargate bills.
+    fn reached(&self, now: Nanos, usage: &[Usage], progress: &[Progress]) -> Option<f64> {
         let load = now.max(SECOND);
         let terms = Terms { load, run: load, free_tier: false };
         // A line without a price would make all of the bill unknown.
@@ -223,7 +228,41 @@ impl Limit {
             Cost::of(usage, &self.prices, terms).lines.iter().filter_map(|line| line.usd).sum()
         };
         let spent = self.forecast.spent(usage.iter().map(bill).sum(), now);
-        let drain = spent * MINUTE as f64 / load.max(MINUTE) as f64;
+        let drains = progress.iter().map(|stack| drain(stack, load)).fold(MINUTE as f64, f64::max);
+        let drain = spent * drains / load.max(MINUTE) as f64;
         (spent + drain >= self.usd).then_some(spent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_drain_will_cost_is_kept_back() {
+        let forecast = Forecast {
+            mean: 1.0,
+            low: 1.0,
+            high: 1.0,
+            stacks: Vec::new(),
+            told_late: 0.25,
+            queue_calls: 0,
+            length: 1_000 * SECOND,
+        };
+        let prices = Prices::for_region("us-east-1").expect("prices");
+        let limit = |usd: f64| Limit { usd, prices: prices.clone(), forecast: forecast.clone() };
+        let now = 500 * SECOND;
+        // Half is spent; a minute of drain is 0.06 more.
+        assert_eq!(limit(0.57).reached(now, &[], &[]), None);
+        assert_eq!(limit(0.55).reached(now, &[], &[]), Some(0.5));
+        // A backlog of as much as was done takes as long again.
+        let behind = Progress { done: 100, outstanding: 100, ..Progress::default() };
+        assert_eq!(limit(1.01).reached(now, &[], &[behind]), None);
+        assert_eq!(limit(0.99).reached(now, &[], &[behind]), Some(0.5));
+        // What is metered counts, and what AWS tells late comes on top of it.
+        let metered = model::usage::Metered::new(model::usage::Item::LambdaRequests, "", 10_000_000);
+        let usage = [Usage { metered: vec![metered] }];
+        let spent = limit(0.1).reached(now, &usage, &[]).expect("more than that");
+        assert!((spent - (2.0 + 0.125)).abs() < 1e-9, "{spent}");
     }
 }

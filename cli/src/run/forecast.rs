@@ -14,6 +14,7 @@ use sim::{Options, Provenance};
 const SIMULATIONS: u64 = 5;
 
 /// US dollars that all stacks of one run cost together.
+#[derive(Clone)]
 pub(super) struct Forecast {
     pub(super) mean: f64,
     /// Ends of the interval that holds the cost of one run in 95 % of cases, as far as the simulator is right.
