@@ -477,6 +477,25 @@ fn queries_are_refused_as_the_service_does() {
     assert_eq!(fixture.ok("GetMetricData", body)["MetricDataResults"].as_array().unwrap().len(), 1);
 }
 
+/// The sizes of the pages that answer `body`, and how many different metrics they name.
+fn listed(fixture: &Fixture, body: &Value) -> (Vec<usize>, usize) {
+    let mut sizes = Vec::new();
+    let mut names = std::collections::BTreeSet::new();
+    let mut next = Some(body.clone());
+    while let Some(body) = next.take() {
+        let answer = fixture.ok("ListMetrics", body.clone());
+        let metrics = answer["Metrics"].as_array().unwrap();
+        sizes.push(metrics.len());
+        names.extend(metrics.iter().map(Value::to_string));
+        if let Some(token) = answer.get("NextToken") {
+            let mut body = body;
+            body["NextToken"] = token.clone();
+            next = Some(body);
+        }
+    }
+    (sizes, names.len())
+}
+
 #[test]
 fn metrics_are_listed_filtered_and_in_pages() {
     let fixture = Fixture::new();
@@ -486,20 +505,7 @@ fn metrics_are_listed_filtered_and_in_pages() {
         fixture.put(json!({"MetricName": "m", "Value": 1, "Dimensions": dimensions}));
     }
     fixture.put(json!({"MetricName": "plain", "Value": 1}));
-    let pages = |mut body: Value| {
-        let mut sizes = Vec::new();
-        let mut names = std::collections::BTreeSet::new();
-        loop {
-            let answer = fixture.ok("ListMetrics", body.clone());
-            let metrics = answer["Metrics"].as_array().unwrap();
-            sizes.push(metrics.len());
-            names.extend(metrics.iter().map(Value::to_string));
-            match answer.get("NextToken") {
-                Some(token) => body["NextToken"] = token.clone(),
-                None => return (sizes, names.len()),
-            }
-        }
-    };
+    let pages = |body: Value| listed(&fixture, &body);
     assert_eq!(pages(json!({})), (vec![500, 500, 204], 1204));
     assert_eq!(pages(json!({"Namespace": "Test", "MetricName": "plain"})), (vec![1], 1));
     assert_eq!(pages(json!({"Namespace": "Tes"})), (vec![0], 0));
