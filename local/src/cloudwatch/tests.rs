@@ -505,13 +505,13 @@ fn metrics_are_listed_filtered_and_in_pages() {
         fixture.put(json!({"MetricName": "m", "Value": 1, "Dimensions": dimensions}));
     }
     fixture.put(json!({"MetricName": "plain", "Value": 1}));
-    let pages = |body: Value| listed(&fixture, &body);
-    assert_eq!(pages(json!({})), (vec![500, 500, 204], 1204));
-    assert_eq!(pages(json!({"Namespace": "Test", "MetricName": "plain"})), (vec![1], 1));
-    assert_eq!(pages(json!({"Namespace": "Tes"})), (vec![0], 0));
-    assert_eq!(pages(json!({"Dimensions": [{"Name": "Parity", "Value": "1"}]})), (vec![500, 101], 601));
+    let pages = |body: &Value| listed(&fixture, body);
+    assert_eq!(pages(&json!({})), (vec![500, 500, 204], 1204));
+    assert_eq!(pages(&json!({"Namespace": "Test", "MetricName": "plain"})), (vec![1], 1));
+    assert_eq!(pages(&json!({"Namespace": "Tes"})), (vec![0], 0));
+    assert_eq!(pages(&json!({"Dimensions": [{"Name": "Parity", "Value": "1"}]})), (vec![500, 101], 601));
     assert_eq!(
-        pages(json!({"Dimensions": [{"Name": "Parity", "Value": "1"}, {"Name": "N", "Value": "2"}]})).1,
+        pages(&json!({"Dimensions": [{"Name": "Parity", "Value": "1"}, {"Name": "N", "Value": "2"}]})).1,
         0
     );
     let odd = json!({"Dimensions": [{"Name": "Parity"}]});
@@ -520,10 +520,10 @@ fn metrics_are_listed_filtered_and_in_pages() {
     assert_eq!(code, "InvalidParameterValue");
 
     fixture.at(4 * HOUR).put(json!({"MetricName": "late", "Value": 1}));
-    assert_eq!(pages(json!({"RecentlyActive": "PT3H"})), (vec![1], 1));
+    assert_eq!(pages(&json!({"RecentlyActive": "PT3H"})), (vec![1], 1));
     assert_eq!(fixture.refused("ListMetrics", json!({"RecentlyActive": "PT1H"})).0, "InvalidParameterValue");
     fixture.at(15 * 24 * HOUR);
-    assert_eq!(pages(json!({})), (vec![0], 0));
+    assert_eq!(pages(&json!({})), (vec![0], 0));
 }
 
 #[test]
