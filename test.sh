@@ -3,7 +3,7 @@
 # Python 3 with venv for the tests with foreign clients.
 #
 #   ./test.sh             format, lints, tests, gate, the report in Chromium, boto3 and the AWS CLI, CloudFormation
-#                         in moto (ten to fifteen minutes, 10 GB of disk)
+#                         in moto (ten to fifteen minutes, 6 GB of disk)
 #   ./test.sh --foreign   moto's own SQS tests against the endpoint; seeder, worker and collector against MiniStack and
 #                         moto; Python's Lambda runtime (ten minutes)
 #   ./test.sh --slow      kills runs at fifty random instants, fuzzes the scenario reader, runs the benchmarks;
