@@ -5,7 +5,7 @@
 mod baseline;
 mod by_stack;
 mod calibrate;
-mod calibration;
+mod calibrate_check;
 mod check;
 mod clock;
 mod collect;
@@ -73,9 +73,9 @@ enum Verb {
     /// Write the messages of runs as a Parquet file, for Athena, DuckDB or Spark.
     Export(export::Args),
     /// Fit the simulator's beliefs to a measured run, and say how well it then predicts that run.
-    Calibrate(calibration::Args),
+    Calibrate(calibrate::Args),
     /// Say how often a check of a scenario would be wrong, and what it would see.
-    CalibrateCheck(calibrate::Args),
+    CalibrateCheck(calibrate_check::Args),
     /// Serve the local SQS and CloudWatch endpoint alone.
     Serve(serve::Args),
     /// Send the messages of a scenario to queues that are there already.
@@ -139,8 +139,8 @@ fn main() -> ExitCode {
         Verb::Check(args) => check::check(&args),
         Verb::Baseline(args) => baseline::baseline(&args),
         Verb::Export(args) => export::export(&args),
-        Verb::Calibrate(args) => calibration::calibrate(&args),
-        Verb::CalibrateCheck(args) => calibrate::calibrate(&args),
+        Verb::Calibrate(args) => calibrate::calibrate(&args),
+        Verb::CalibrateCheck(args) => calibrate_check::calibrate(&args),
         Verb::Serve(args) => serve::serve(&args),
         Verb::Seed(args) => seed::seed(&args),
         Verb::Collect(args) => collect::collect(&args),
