@@ -253,6 +253,14 @@ fn the_scenario_of_the_readme_runs() {
     crate::lab::expect(0, &place, &["run", "thumbnails.toml", "--out", "out", "-q"]);
 }
 
+/// Among several programs `cargo run`, which the README begins with, has to know the one that is meant.
+#[test]
+fn cargo_run_knows_which_program_to_run() {
+    let meant = |member: &String| manifest(member)["package"].get("default-run").cloned();
+    let meant: Vec<Value> = members().iter().filter_map(meant).collect();
+    assert_eq!(meant, [Value::from("versus")]);
+}
+
 /// `Invariant:` lines name their test in the last pair of backticks.
 #[test]
 fn the_architecture_is_short_and_its_invariants_are_tests() {
