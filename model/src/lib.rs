@@ -14,6 +14,7 @@ pub mod run;
 pub mod sample;
 pub mod scenario;
 pub mod series;
+pub mod streams;
 pub mod time;
 pub mod usage;
 pub mod windows;

@@ -8,7 +8,9 @@ mod faults;
 
 use crate::random::{Sampler, Stream};
 use crate::run::PhaseSpan;
-use crate::scenario::{Arrivals, Batches, Message, Phase, Rate, Scenario, TraceInterval};
+use crate::scenario::{
+    Arrivals, Batches, Load, Message, MessageStream, Phase, Rate, Scenario, TraceInterval,
+};
 use crate::time::{Nanos, SECOND, from_seconds, seconds};
 use faults::Marks;
 
@@ -19,7 +21,7 @@ pub struct Arrival {
     pub seq: u64,
     /// Intended instant; never decreases.
     pub at: Nanos,
-    /// Message class; 0 while a scenario has only one.
+    /// Message class: its position among the scenario's streams; 0 where there is but one.
     pub stream: u16,
     /// Message group (tenant), from 0.
     pub group: u32,
@@ -55,95 +57,241 @@ impl Arrival {
 /// The plan of a scenario; iterate it.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    lanes: Vec<Lane>,
+    classes: Vec<Class>,
+    exponential: Sampler,
+    marks: Option<Box<Marks>>,
+    next_seq: u64,
+    /// Streams that are given, as bits; the others keep their places in the sequence.
+    only: u64,
+}
+
+/// A sequence of phases, and whose messages they bring.
+#[derive(Clone, Debug)]
+struct Lane {
     phases: std::vec::IntoIter<(Nanos, Process)>,
     current: Option<(Nanos, Process)>,
     spans: Vec<PhaseSpan>,
-    exponential: Sampler,
-    work: Sampler,
-    body_bytes: (u64, u64),
-    failure: f64,
-    last_group: u64,
-    streams: Streams,
-    marks: Option<Box<Marks>>,
-    next_seq: u64,
+    arrivals: Stream,
+    of: Of,
+    /// Its next instant, where there are other lanes.
+    next: Option<Nanos>,
 }
 
-/// Substreams: one per thing drawn, so that a change to one leaves the others alone.
+/// Whose messages a lane brings.
 #[derive(Clone, Debug)]
-struct Streams {
-    arrivals: Stream,
+enum Of {
+    One(u16),
+    /// Drawn for each message: streams, and the sum of shares up to each.
+    Shares(Vec<(u16, f64)>, Stream),
+}
+
+/// What the messages of a stream ask for. Substreams: one per thing drawn, so that a change to one leaves the others
+/// alone.
+#[derive(Clone, Debug)]
+struct Class {
+    work: Sampler,
+    works: Stream,
+    body_bytes: (u64, u64),
     sizes: Stream,
-    work: Stream,
+    failure: f64,
     failures: Stream,
+    last_group: u64,
     groups: Stream,
+}
+
+impl Class {
+    fn new(message: &Message, seed: u64, of: &str) -> Self {
+        let stream = |what: &str| Stream::new(seed, &format!("{what}{of}"));
+        Self {
+            work: message.work.sampler(),
+            works: stream("work"),
+            body_bytes: (u64::from(message.body_bytes.0), u64::from(message.body_bytes.1)),
+            sizes: stream("sizes"),
+            failure: message.failure,
+            failures: stream("failures"),
+            last_group: u64::from(message.groups.saturating_sub(1)),
+            groups: stream("groups"),
+        }
+    }
+
+    #[inline]
+    fn draw(&mut self, arrival: &mut Arrival) {
+        arrival.group = self.groups.between(0, self.last_group) as u32;
+        arrival.bytes = self.sizes.between(self.body_bytes.0, self.body_bytes.1) as u32;
+        arrival.work = self.work.draw(&mut self.works);
+        arrival.failures = if self.failure > 0.0 { failures(&mut self.failures, self.failure) } else { 0 };
+    }
+}
+
+/// How many attempts fail before one succeeds, each with that probability.
+fn failures(stream: &mut Stream, probability: f64) -> u8 {
+    let mut failures = 0;
+    while failures < u8::MAX && stream.chance(probability) {
+        failures += 1;
+    }
+    failures
+}
+
+/// What the hops of messages after the first ask for: a function of the seed, the message and the hop, whoever asks.
+#[derive(Clone, Debug)]
+pub struct Hops {
+    seed: u64,
+    classes: Vec<(Sampler, f64, u32)>,
+}
+
+impl Hops {
+    /// The hops of a scenario's messages.
+    #[must_use]
+    pub fn new(scenario: &Scenario) -> Self {
+        let of = |message: &&Message| (message.work.sampler(), message.failure, message.hops);
+        Self { seed: scenario.seed, classes: scenario.messages().iter().map(of).collect() }
+    }
+
+    /// How many hops a message of that stream has.
+    #[must_use]
+    pub fn of(&self, stream: u16) -> u32 {
+        self.classes[usize::from(stream)].2
+    }
+
+    /// The work of a hop (from 1; hop 0 is planned), and how many attempts at it fail.
+    #[must_use]
+    pub fn draw(&self, stream: u16, seq: u64, hop: u32) -> (Nanos, u8) {
+        let (work, failure, _) = &self.classes[usize::from(stream)];
+        let seed = self.seed ^ seq.wrapping_mul(0xd134_2543_de82_ef95) ^ u64::from(hop).rotate_left(48);
+        let mut stream = Stream::new(seed, "hop");
+        let work = work.draw(&mut stream);
+        (work, if *failure > 0.0 { failures(&mut stream, *failure) } else { 0 })
+    }
 }
 
 impl Plan {
     /// The plan of `scenario` with its seed.
     #[must_use]
     pub fn new(scenario: &Scenario) -> Self {
-        let Message { work, failure, body_bytes, groups, .. } = &scenario.message;
         let seed = scenario.seed;
+        let names = scenario.stream_names();
+        // The only stream has no name, and its substreams are called as they always were.
+        let of = |name: &str| if name.is_empty() { String::new() } else { format!(" of {name}") };
+        let messages = scenario.messages();
+        let classes = messages.iter().zip(&names).map(|(message, name)| Class::new(message, seed, &of(name)));
+        let lane = |(stream, phases): (Option<&MessageStream>, &[Phase])| match stream {
+            None => Lane::new(phases, seed, "", shares(scenario)),
+            Some(stream) => {
+                let at = names.iter().position(|name| *name == stream.name).unwrap_or(0);
+                Lane::new(phases, seed, &of(&stream.name), Of::One(at as u16))
+            }
+        };
+        let mut lanes: Vec<Lane> = scenario.loads().into_iter().map(lane).collect();
+        let exponential = Sampler::exponential(UNIT);
+        if lanes.len() > 1 {
+            lanes.iter_mut().for_each(|lane| lane.next = lane.instant(&exponential));
+        }
+        let marks = Marks::new(&scenario.faults, seed);
+        Self { classes: classes.collect(), lanes, exponential, marks, next_seq: 0, only: u64::MAX }
+    }
+
+    /// The same plan with the messages of those streams alone, at the places that they have in the whole.
+    #[must_use]
+    pub fn only(self, streams: &[usize]) -> Self {
+        Self { only: streams.iter().fold(0, |bits, stream| bits | 1 << stream), ..self }
+    }
+
+    /// The phases on the run's clock: the common ones, or else those of the stream whose load is the longest.
+    #[must_use]
+    pub fn spans(&self) -> &[PhaseSpan] {
+        let common = self.lanes.iter().find(|lane| matches!(lane.of, Of::Shares(..)));
+        let longest = || self.lanes.iter().reduce(|a, b| if b.end() > a.end() { b } else { a });
+        common.or_else(longest).map_or(&[], |lane| &lane.spans)
+    }
+
+    /// The end of the last phase.
+    #[must_use]
+    pub fn load_end(&self) -> Nanos {
+        self.lanes.iter().map(Lane::end).max().unwrap_or(0)
+    }
+
+    /// The next instant, and whose it is. Among equals the first lane comes first.
+    fn next_instant(&mut self) -> Option<(Nanos, u16)> {
+        if let [lane] = self.lanes.as_mut_slice() {
+            let at = lane.instant(&self.exponential)?;
+            return Some((at, lane.stream()));
+        }
+        let (at, lane) = self
+            .lanes
+            .iter_mut()
+            .filter_map(|lane| Some((lane.next?, lane)))
+            .reduce(|a, b| if b.0 < a.0 { b } else { a })?;
+        lane.next = lane.instant(&self.exponential);
+        Some((at, lane.stream()))
+    }
+}
+
+/// The streams that share the common phases; the only one where the scenario has none.
+fn shares(scenario: &Scenario) -> Of {
+    let mut sum = 0.0;
+    let shares: Vec<(u16, f64)> = scenario
+        .streams
+        .iter()
+        .enumerate()
+        .filter_map(|(at, stream)| match stream.load {
+            Load::Share(share) => {
+                sum += share;
+                Some((at as u16, sum))
+            }
+            Load::Phases(_) => None,
+        })
+        .collect();
+    match shares.as_slice() {
+        [] => Of::One(0),
+        [(only, _)] => Of::One(*only),
+        _ => Of::Shares(shares, Stream::new(scenario.seed, "streams")),
+    }
+}
+
+impl Lane {
+    fn new(phases: &[Phase], seed: u64, name: &str, of: Of) -> Self {
         let mut start = 0;
         let mut processes = Vec::new();
         let mut spans = Vec::new();
-        for (index, phase) in scenario.phases.iter().enumerate() {
-            let process = Process::new(phase, seed, index);
+        for (index, phase) in phases.iter().enumerate() {
+            let process = Process::new(phase, seed, &format!("gaps of phase {index}{name}"));
             let until = start + process.length();
             spans.push(PhaseSpan { name: phase.name.clone(), from: start, until });
             processes.push((start, process));
             start = until;
         }
         let mut phases = processes.into_iter();
-        Self {
-            current: phases.next(),
-            phases,
-            spans,
-            exponential: Sampler::exponential(UNIT),
-            work: work.sampler(),
-            body_bytes: (u64::from(body_bytes.0), u64::from(body_bytes.1)),
-            failure: *failure,
-            last_group: u64::from(groups.saturating_sub(1)),
-            streams: Streams {
-                arrivals: Stream::new(seed, "arrivals"),
-                sizes: Stream::new(seed, "sizes"),
-                work: Stream::new(seed, "work"),
-                failures: Stream::new(seed, "failures"),
-                groups: Stream::new(seed, "groups"),
-            },
-            marks: Marks::new(&scenario.faults, seed),
-            next_seq: 0,
-        }
+        let arrivals = Stream::new(seed, &format!("arrivals{name}"));
+        Self { current: phases.next(), phases, spans, arrivals, of, next: None }
     }
 
-    /// The phases on the run's clock.
-    #[must_use]
-    pub fn spans(&self) -> &[PhaseSpan] {
-        &self.spans
-    }
-
-    /// The end of the last phase.
-    #[must_use]
-    pub fn load_end(&self) -> Nanos {
+    fn end(&self) -> Nanos {
         self.spans.last().map_or(0, |span| span.until)
     }
 
-    fn next_instant(&mut self) -> Option<Nanos> {
+    #[inline]
+    fn instant(&mut self, exponential: &Sampler) -> Option<Nanos> {
         loop {
             let (start, process) = self.current.as_mut()?;
-            if let Some(at) = process.next(&mut self.streams.arrivals, &self.exponential) {
+            if let Some(at) = process.next(&mut self.arrivals, exponential) {
                 return Some(*start + at);
             }
             self.current = self.phases.next();
         }
     }
 
-    fn failures(&mut self) -> u8 {
-        let mut failures = 0;
-        while failures < u8::MAX && self.streams.failures.chance(self.failure) {
-            failures += 1;
+    /// Whose message the one at this instant is.
+    #[inline]
+    fn stream(&mut self) -> u16 {
+        match &mut self.of {
+            Of::One(stream) => *stream,
+            Of::Shares(shares, stream) => {
+                let drawn = stream.unit();
+                let (last, _) = shares[shares.len() - 1];
+                shares.iter().find(|(_, sum)| drawn < *sum).map_or(last, |(stream, _)| *stream)
+            }
         }
-        failures
     }
 }
 
@@ -154,19 +302,20 @@ impl Plan {
     /// in, and the processor waits for each.
     #[inline]
     pub fn next_into(&mut self, arrival: &mut Arrival) -> bool {
-        let Some(at) = self.next_instant() else { return false };
-        arrival.at = at;
-        arrival.seq = self.next_seq;
-        self.next_seq += 1;
-        arrival.stream = 0;
-        arrival.group = self.streams.groups.between(0, self.last_group) as u32;
-        arrival.bytes = self.streams.sizes.between(self.body_bytes.0, self.body_bytes.1) as u32;
-        arrival.work = self.work.draw(&mut self.streams.work);
-        arrival.failures = if self.failure > 0.0 { self.failures() } else { 0 };
-        if let Some(marks) = &mut self.marks {
-            marks.mark(arrival);
+        loop {
+            let Some((at, stream)) = self.next_instant() else { return false };
+            arrival.at = at;
+            arrival.seq = self.next_seq;
+            self.next_seq += 1;
+            arrival.stream = stream;
+            self.classes[usize::from(stream)].draw(arrival);
+            if let Some(marks) = &mut self.marks {
+                marks.mark(arrival);
+            }
+            if self.only >> stream & 1 == 1 {
+                return true;
+            }
         }
-        true
     }
 }
 
@@ -191,17 +340,15 @@ enum Process {
 }
 
 impl Process {
-    fn new(phase: &Phase, seed: u64, index: usize) -> Self {
+    fn new(phase: &Phase, seed: u64, gaps: &str) -> Self {
         let duration = phase.duration;
         match &phase.arrivals {
             Arrivals::Even(rate) => Self::Rated(Rated::new(*rate, false, duration.unwrap_or(0))),
             Arrivals::Poisson(rate) => Self::Rated(Rated::new(*rate, true, duration.unwrap_or(0))),
             // Gaps have a stream of their own, so that the end of the phase can be told beforehand.
-            Arrivals::Batches(batches) => Self::Batched(Batched::new(
-                batches.clone(),
-                duration,
-                Stream::new(seed, &format!("gaps of phase {index}")),
-            )),
+            Arrivals::Batches(batches) => {
+                Self::Batched(Batched::new(batches.clone(), duration, Stream::new(seed, gaps)))
+            }
             Arrivals::Trace(intervals) => Self::Traced(Traced::new(intervals.clone())),
         }
     }
@@ -425,7 +572,7 @@ impl Traced {
 }
 
 /// A running hash of a plan: equal for equal plans, whatever consumes them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlanHash {
     state: u64,
     count: u64,
@@ -451,6 +598,12 @@ impl PlanHash {
             // The rotation keeps a product of 0 from swallowing what came before.
             self.state = self.state.rotate_left(29) ^ product as u64 ^ (product >> 64) as u64;
         }
+    }
+
+    /// Adds the hash of another stream's arrivals.
+    pub fn join(&mut self, other: &Self) {
+        self.count += other.count;
+        self.state = self.state.rotate_left(29) ^ other.state.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
     /// Arrivals added.
@@ -484,6 +637,7 @@ mod tests {
             message: Message { work: Distribution::Exponential { mean: MILLISECOND }, ..Message::default() },
             stacks: Vec::new(),
             faults: Vec::new(),
+            streams: Vec::new(),
             expect: Vec::new(),
             parameters: Parameters::default(),
         }

@@ -9,6 +9,7 @@ use crate::record::Ledger;
 use crate::sample::Sample;
 use crate::scenario::Belief;
 use crate::series::{self, Series};
+use crate::streams::{self, StreamRun};
 use crate::time::Nanos;
 use crate::usage::Usage;
 use crate::windows::Windows;
@@ -45,6 +46,8 @@ pub struct StackRun {
     pub usage: Usage,
     /// `activities.csv`.
     pub activities: Vec<Activity>,
+    /// `streams.json` and `streams.hlog`; empty if all messages are of one kind.
+    pub streams: Vec<StreamRun>,
 }
 
 impl StackRun {
@@ -189,6 +192,9 @@ pub enum ActivityKind {
 const STACK_FILES: [&str; 6] =
     ["series.csv", "latency.hlog", "stages.csv", "sample.csv", "usage.json", "activities.csv"];
 
+/// Those of a stack whose messages are of several kinds.
+const STREAM_FILES: [&str; 2] = ["streams.json", "streams.hlog"];
+
 /// SHA-256 of each of them, as `sha256sum --check` reads it: a file cut off at the end of a line looks whole.
 const SUMS: &str = "SHA256SUMS";
 
@@ -207,7 +213,10 @@ pub fn write(dir: &Path, run: &Run) -> Result<()> {
         write_file(&folder.join("sample.csv"), |sink| stack.sample.write_csv(sink))?;
         write_file(&folder.join("usage.json"), |sink| write_json(sink, &stack.usage))?;
         write_file(&folder.join("activities.csv"), |sink| write_activities(sink, &stack.activities))?;
-        for file in STACK_FILES {
+        write_streams(&folder, &stack.streams, run.manifest.load_end)?;
+        for file in
+            STACK_FILES.into_iter().chain(STREAM_FILES.into_iter().filter(|_| !stack.streams.is_empty()))
+        {
             let path = folder.join(file);
             let bytes = fs::read(&path).with_context(|| format!("reading back {}", path.display()))?;
             sums += &format!("{}  {}/{file}\n", hash(&bytes), entry.name);
@@ -281,7 +290,8 @@ fn hash(bytes: &[u8]) -> String {
 fn check_sums(dir: &Path, stacks: &[StackEntry]) -> Result<()> {
     let Ok(sums) = fs::read_to_string(dir.join(SUMS)) else { return Ok(()) };
     for stack in stacks {
-        for file in STACK_FILES {
+        let streams = STREAM_FILES.into_iter().filter(|file| dir.join(&stack.name).join(file).exists());
+        for file in STACK_FILES.into_iter().chain(streams) {
             let name = format!("{}/{file}", stack.name);
             let known = sums.lines().find_map(|line| line.strip_suffix(&name)?.strip_suffix("  "));
             let known = known.with_context(|| format!("{SUMS} is damaged: it has no line for {name}"))?;
@@ -338,7 +348,27 @@ fn read_stack(folder: &Path) -> Result<StackRun> {
             .into_deserialize()
             .collect::<Result<_, _>>()
             .context("activities.csv is damaged")?,
+        streams: read_streams(folder)?,
     })
+}
+
+fn write_streams(folder: &Path, streams: &[StreamRun], length: Nanos) -> Result<()> {
+    if streams.is_empty() {
+        return Ok(());
+    }
+    let [json, hlog] = STREAM_FILES.map(|file| folder.join(file));
+    write_file(&json, |sink| streams::write_json(sink, streams))?;
+    write_file(&hlog, |sink| streams::write_hlog(sink, streams, length))
+}
+
+fn read_streams(folder: &Path) -> Result<Vec<StreamRun>> {
+    let [json, hlog] = STREAM_FILES.map(|file| folder.join(file));
+    if !json.exists() {
+        return Ok(Vec::new());
+    }
+    let bytes = fs::read(&hlog).with_context(|| format!("opening {}", hlog.display()))?;
+    let json = File::open(&json).with_context(|| format!("opening {}", json.display()))?;
+    streams::read(BufReader::new(json), &bytes)
 }
 
 fn write_activities(sink: impl Write, activities: &[Activity]) -> Result<()> {

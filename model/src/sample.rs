@@ -115,6 +115,18 @@ impl Sampler {
         }
     }
 
+    /// Both samples as one: thinned as much as the thinner of the two, and more if there are too many.
+    #[must_use]
+    pub fn join(mut self, other: Self) -> Self {
+        self.mask |= other.mask;
+        let mask = self.mask;
+        self.messages.retain(|sampled| hash(sampled.seq) & mask == 0);
+        for sampled in other.messages {
+            self.completed(sampled.seq, sampled.scheduled_at, sampled.latency);
+        }
+        self
+    }
+
     /// The sample.
     #[must_use]
     pub fn finish(mut self) -> Sample {
@@ -162,6 +174,25 @@ mod tests {
         let expected: Vec<u64> = seqs(&all).into_iter().filter(|seq| seq % 2 == 0).collect();
         assert_eq!(both, expected);
         assert!(both.len() > 200);
+    }
+
+    #[test]
+    fn two_samples_join_to_that_of_all_messages() {
+        let part = |remainder| {
+            let mut sampler = Sampler::new(1_000);
+            let of = (0..100_000_u64).filter(|seq| seq % 10 % 9 == remainder);
+            of.for_each(|seq| sampler.completed(seq, seq * 10, seq + 1));
+            sampler
+        };
+        // A fifth of the messages, and a tenth: thinned differently before.
+        let joined = seqs(&part(0).join(part(1)).finish());
+        let whole: Vec<u64> = (0..100_000_u64).filter(|seq| seq % 10 % 9 <= 1).collect();
+        let all = seqs(&sample(1_000, whole.into_iter()));
+        let coarser = joined.len().min(all.len());
+        assert!(
+            coarser > 200 && joined.iter().all(|seq| all.contains(seq))
+                || all.iter().all(|seq| joined.contains(seq))
+        );
     }
 
     #[test]

@@ -32,6 +32,10 @@ pub mod metric {
     pub const EMPTY_RECEIVES: &str = "NumberOfEmptyReceives";
     /// First completions per period (`Sum`), by the instant of completion: the achieved rate.
     pub const COMPLETED: &str = "CompletedMessages";
+    /// Messages that workers sent on to their next hop, per period (`Sum`); not among those sent.
+    pub const SENT_ON: &str = "MessagesSentOn";
+    /// Messages worked on where one of another group had been before, per period (`Sum`).
+    pub const SHARED_WORKERS: &str = "MessagesInSharedWorkers";
     /// Messages waiting (`Maximum`).
     pub const VISIBLE: &str = "ApproximateNumberOfMessagesVisible";
     /// Messages received and not deleted (`Maximum`).

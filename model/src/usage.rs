@@ -37,11 +37,13 @@ pub enum Item {
     LogBytes,
     /// Metrics asked of CloudWatch.
     CloudwatchMetrics,
+    /// S3 requests for bodies that do not travel with their messages; variant is `put` or `get`.
+    S3Requests,
 }
 
 impl Item {
     /// All items.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::LambdaRequests,
         Self::LambdaDuration,
         Self::LambdaProvisionedDuration,
@@ -56,6 +58,7 @@ impl Item {
         Self::CloudwatchAlarms,
         Self::LogBytes,
         Self::CloudwatchMetrics,
+        Self::S3Requests,
     ];
 
     /// As in files: kebab-case.
@@ -76,6 +79,7 @@ impl Item {
             Self::CloudwatchAlarms => "cloudwatch-alarms",
             Self::LogBytes => "log-bytes",
             Self::CloudwatchMetrics => "cloudwatch-metrics",
+            Self::S3Requests => "s3-requests",
         }
     }
 
@@ -83,7 +87,7 @@ impl Item {
     #[must_use]
     pub fn unit(self) -> &'static str {
         match self {
-            Self::LambdaRequests | Self::SqsRequests => "requests",
+            Self::LambdaRequests | Self::SqsRequests | Self::S3Requests => "requests",
             Self::LambdaDuration | Self::LambdaProvisionedDuration => "MB-ms",
             Self::LambdaProvisionedConcurrency => "MB-s",
             Self::LambdaEventPollers => "poller-s",

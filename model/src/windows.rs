@@ -179,27 +179,14 @@ impl Windows {
     ///
     /// # Errors
     /// When the sink cannot be written.
-    pub fn write_hlog(&self, mut sink: impl Write) -> Result<()> {
-        let mut serializer = V2DeflateSerializer::new();
-        let mut builder = IntervalLogWriterBuilder::new();
-        // Times count from the start of the run, which stands at the epoch: a simulation has no wall clock.
-        builder
-            .add_comment("[versus: values in microseconds, one histogram per stage and window]")
-            .with_base_time(SystemTime::UNIX_EPOCH);
-        let mut log = builder.begin_log_with(&mut sink, &mut serializer).context("writing latency.hlog")?;
-        let mut histogram = empty_histogram();
-        for window in &self.histograms {
-            histogram.reset();
-            add(&mut histogram, &window.counts);
-            log.write_histogram(
-                &histogram,
-                Duration::from_nanos(window.start),
-                Duration::from_nanos(self.width),
-                Tag::new(window.stage.name()),
-            )
-            .map_err(|error| anyhow!("writing latency.hlog: {error}"))?;
-        }
-        Ok(())
+    pub fn write_hlog(&self, sink: impl Write) -> Result<()> {
+        let lines = self.histograms.iter().map(|window| LogLine {
+            start: window.start,
+            width: self.width,
+            tag: window.stage.name(),
+            counts: &window.counts,
+        });
+        write_log(sink, "latency.hlog", "one histogram per stage and window", lines)
     }
 
     /// Reads an interval log written by [`Windows::write_hlog`].
@@ -208,39 +195,89 @@ impl Windows {
     /// When a line cannot be decoded, has an unknown stage or another width.
     pub fn read_hlog(bytes: &[u8]) -> Result<Self> {
         let mut windows = Self::default();
-        let mut deserializer = hdrhistogram::serialization::Deserializer::new();
-        for entry in IntervalLogIterator::new(bytes) {
-            let LogEntry::Interval(interval) = entry.map_err(unreadable)? else {
-                continue;
-            };
-            let tag = interval.tag().context("latency.hlog: an interval has no tag")?;
+        read_log(bytes, "latency.hlog", |line| {
             let stage = Stage::ALL
                 .into_iter()
-                .find(|stage| stage.name() == tag.as_str())
-                .with_context(|| format!("latency.hlog: unknown stage {:?}", tag.as_str()))?;
-            // The log has milliseconds; window widths are whole seconds.
-            let start = round_to_ms(interval.start_timestamp());
-            let width = round_to_ms(interval.duration());
-            if windows.width != 0 && windows.width != width {
-                bail!("latency.hlog: windows of {} ns and {} ns in one file", windows.width, width);
+                .find(|stage| stage.name() == line.tag)
+                .with_context(|| format!("latency.hlog: unknown stage {:?}", line.tag))?;
+            if windows.width != 0 && windows.width != line.width {
+                bail!("latency.hlog: windows of {} ns and {} ns in one file", windows.width, line.width);
             }
-            windows.width = width;
-            let encoded = decode_base64(interval.encoded_histogram())?;
-            let histogram: Histogram<u64> = deserializer
-                .deserialize(&mut encoded.as_slice())
-                .map_err(|error| anyhow!("latency.hlog: window at {} s: {error}", start / SECOND))?;
-            let counts =
-                histogram.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value())).collect();
-            windows.histograms.push(WindowCounts { start, stage, counts });
-        }
+            windows.width = line.width;
+            windows.histograms.push(WindowCounts { start: line.start, stage, counts: line.counts });
+            Ok(())
+        })?;
         windows.histograms.sort_by_key(|w| (w.start, w.stage));
         Ok(windows)
     }
 }
 
-fn unreadable(error: LogIteratorError) -> anyhow::Error {
+/// A histogram of an interval log.
+pub(crate) struct LogLine<'a, C> {
+    /// Start on the run's clock.
+    pub(crate) start: Nanos,
+    pub(crate) width: Nanos,
+    pub(crate) tag: &'a str,
+    pub(crate) counts: C,
+}
+
+/// Writes an interval log of histograms of microseconds.
+pub(crate) fn write_log<'a>(
+    mut sink: impl Write,
+    file: &str,
+    what: &str,
+    lines: impl Iterator<Item = LogLine<'a, &'a Counts>>,
+) -> Result<()> {
+    let mut serializer = V2DeflateSerializer::new();
+    let mut builder = IntervalLogWriterBuilder::new();
+    // Times count from the start of the run, which stands at the epoch: a simulation has no wall clock.
+    builder
+        .add_comment(&format!("[versus: values in microseconds, {what}]"))
+        .with_base_time(SystemTime::UNIX_EPOCH);
+    let mut log =
+        builder.begin_log_with(&mut sink, &mut serializer).with_context(|| format!("writing {file}"))?;
+    let mut histogram = empty_histogram();
+    for line in lines {
+        histogram.reset();
+        add(&mut histogram, line.counts);
+        let tag = Tag::new(line.tag);
+        log.write_histogram(
+            &histogram,
+            Duration::from_nanos(line.start),
+            Duration::from_nanos(line.width),
+            tag,
+        )
+        .map_err(|error| anyhow!("writing {file}: {error}"))?;
+    }
+    Ok(())
+}
+
+/// Gives each histogram of an interval log to `each`.
+pub(crate) fn read_log(
+    bytes: &[u8],
+    file: &str,
+    mut each: impl FnMut(LogLine<'_, Counts>) -> Result<()>,
+) -> Result<()> {
+    let mut deserializer = hdrhistogram::serialization::Deserializer::new();
+    for entry in IntervalLogIterator::new(bytes) {
+        let LogEntry::Interval(interval) = entry.map_err(|error| unreadable(file, error))? else { continue };
+        let tag = interval.tag().with_context(|| format!("{file}: an interval has no tag"))?;
+        // The log has milliseconds; window widths are whole seconds.
+        let start = round_to_ms(interval.start_timestamp());
+        let width = round_to_ms(interval.duration());
+        let encoded = decode_base64(interval.encoded_histogram()).with_context(|| file.to_owned())?;
+        let histogram: Histogram<u64> = deserializer
+            .deserialize(&mut encoded.as_slice())
+            .map_err(|error| anyhow!("{file}: window at {} s: {error}", start / SECOND))?;
+        let counts = histogram.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value())).collect();
+        each(LogLine { start, width, tag: tag.as_str(), counts })?;
+    }
+    Ok(())
+}
+
+fn unreadable(file: &str, error: LogIteratorError) -> anyhow::Error {
     let LogIteratorError::ParseError { offset } = error;
-    anyhow!("latency.hlog: cannot be read from byte {offset} on")
+    anyhow!("{file}: cannot be read from byte {offset} on")
 }
 
 fn round_to_ms(duration: Duration) -> Nanos {
@@ -264,7 +301,7 @@ fn add(histogram: &mut Histogram<u64>, counts: &Counts) {
 
 fn decode_base64(text: &str) -> Result<Vec<u8>> {
     use base64::Engine;
-    base64::engine::general_purpose::STANDARD.decode(text).context("latency.hlog: not base64")
+    base64::engine::general_purpose::STANDARD.decode(text).context("not base64")
 }
 
 /// Number of stages.

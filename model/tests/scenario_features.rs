@@ -1,11 +1,11 @@
 //! Each key of a scenario file, and the value it becomes.
 
 use model::scenario::{
-    Adjustment, Alarm, AlarmMetric, Architecture, Arrivals, Batches, Capacity, Comparison, Delete,
-    Distribution, Ecs, Expect, Fault, FaultKind, InitDuration, Lambda, Limit, Message, MissingData, Package,
-    Parameters, Platform, Poll, ProvisionedPollers, Provisioning, Queue, Rate, Runtime, ScalingPolicy,
-    Scenario, Scheduled, Stack, Statistic, Step, StepScaling, TargetTracking, TraceInterval, Worker,
-    describe, parse,
+    Adjustment, Alarm, AlarmMetric, Architecture, Arrivals, Batches, BetweenHops, Capacity, Comparison,
+    Delete, Distribution, Ecs, Expect, Fault, FaultKind, InitDuration, Lambda, Limit, Message, MissingData,
+    Package, Parameters, Platform, Poll, ProvisionedPollers, Provisioning, Queue, Rate, Runtime,
+    ScalingPolicy, Scenario, Scheduled, Stack, Statistic, Step, StepScaling, TargetTracking, TraceInterval,
+    Worker, describe, parse,
 };
 use model::time::{DAY, HOUR, MILLISECOND, MINUTE, SECOND};
 
@@ -282,7 +282,7 @@ fn every_key_of_an_ecs_service() {
         "launch-type = \"fargate-spot\"\narchitecture = \"arm\"\ncpu = 0.5\nmemory = \"1 GB\"\n",
         "image-size = \"413 MB\"\ntasks = 2\nmin-tasks = 0\nmax-tasks = 7\nwarm-start = false\n",
         "batch-size = 5\nwait-time = \"10s\"\nvisibility-timeout = \"1m\"\nconcurrency = 4\n",
-        "poll = \"all-done\"\ndelete = \"batch\"\nidle-sleep = \"250ms\"\ndrains-on-sigterm = false\n",
+        "poll = \"all-done\"\ndelete = \"batch\"\nidle-sleep = \"250ms\"\ndrains-on-sigterm = false\nbetween-hops = \"memory\"\n",
         "stop-timeout = \"2m\"",
     ));
     let worker = Worker {
@@ -294,6 +294,7 @@ fn every_key_of_an_ecs_service() {
         delete: Delete::Batch,
         idle_sleep: 250 * MILLISECOND,
         drains_on_sigterm: false,
+        between_hops: BetweenHops::Memory,
     };
     let expected = Ecs {
         capacity: Capacity::FargateSpot,

@@ -214,6 +214,7 @@ pub fn name(item: Item) -> &'static str {
         Item::CloudwatchAlarms => "CloudWatch alarms",
         Item::LogBytes => "CloudWatch Logs ingestion",
         Item::CloudwatchMetrics => "CloudWatch metrics asked for",
+        Item::S3Requests => "S3 requests",
     }
 }
 

@@ -181,6 +181,7 @@ pub fn natural_unit(item: Item) -> (&'static str, f64) {
         Item::CloudwatchAlarms => ("alarm-month", HOURS_PER_MONTH * SECONDS_PER_HOUR),
         Item::LogBytes => ("GB", 1024.0 * 1024.0 * 1024.0),
         Item::CloudwatchMetrics => ("thousand metrics", 1e3),
+        Item::S3Requests => ("thousand requests", 1e3),
     }
 }
 

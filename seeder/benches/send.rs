@@ -186,6 +186,7 @@ fn scenario(rate: f64, duration: u64) -> Scenario {
         message: Message { body_bytes: (BODY_BYTES, BODY_BYTES), ..Message::default() },
         stacks: Vec::new(),
         faults: Vec::new(),
+        streams: Vec::new(),
         expect: Vec::new(),
         parameters: Parameters::default(),
     }

@@ -80,6 +80,7 @@ mod tests {
             message: Message { body_bytes, ..Message::default() },
             stacks: Vec::new(),
             faults: Vec::new(),
+            streams: Vec::new(),
             expect: Vec::new(),
             parameters: Parameters::default(),
         }

@@ -1,6 +1,6 @@
 //! How many threads a plan needs.
 
-use model::scenario::{Arrivals, Rate, Scenario};
+use model::scenario::{Arrivals, Phase, Rate, Scenario};
 use model::time::{SECOND, seconds};
 
 /// Messages per second, over all stacks, that one thread sends on time with most of a core to spare for others.
@@ -30,13 +30,14 @@ fn peak_rate(scenario: &Scenario) -> f64 {
             .map(|interval| interval.count as f64 / seconds(interval.length.max(1)))
             .fold(0.0, f64::max),
     };
-    scenario.phases.iter().map(|phase| peak(&phase.arrivals)).fold(0.0, f64::max)
+    let highest = |phases: &[Phase]| phases.iter().map(|phase| peak(&phase.arrivals)).fold(0.0, f64::max);
+    scenario.loads().into_iter().map(|(_, phases)| highest(phases)).sum()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::scenario::{Batches, Message, Parameters, Phase, TraceInterval};
+    use model::scenario::{Batches, Message, Parameters, TraceInterval};
     use model::time::{MINUTE, Nanos};
 
     fn peak(arrivals: Arrivals) -> f64 {
@@ -56,6 +57,7 @@ mod tests {
             message: Message::default(),
             stacks: Vec::new(),
             faults: Vec::new(),
+            streams: Vec::new(),
             expect: Vec::new(),
             parameters: Parameters::default(),
         }

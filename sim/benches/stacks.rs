@@ -48,6 +48,7 @@ fn scenario(platform: Platform, failure: f64) -> Scenario {
             ..Stack::new("stack", platform)
         }],
         faults: Vec::new(),
+        streams: Vec::new(),
         expect: Vec::new(),
         parameters: Parameters::default(),
     }

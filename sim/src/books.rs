@@ -3,13 +3,15 @@
 //! Goals: constant cost per message, memory by windows and outstanding messages only.
 //! Non-goals: knowing what consumes the queue.
 
+use crate::journeys::Journeys;
 use crate::meters::Meters;
 use model::breakdown::{self, Breakdown};
 use model::plan::{Arrival, PlanHash};
 use model::record::{Ledger, MessageRecord, Outcome};
 use model::run::Activity;
-use model::sample::{Sample, Sampler};
+use model::sample::Sampler;
 use model::series::{Series, metric};
+use model::streams::StreamRun;
 use model::time::{Nanos, seconds};
 use model::usage::{Item, Usage, sqs_requests};
 use model::windows::{Recorder, Spans, Windows};
@@ -20,35 +22,83 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     /// Position in the plan: a scenario has fewer than 2^32 messages.
-    seq: u32,
+    pub(crate) seq: u32,
     pub(crate) at: Nanos,
     pub(crate) work: Nanos,
-    pub(crate) bytes: u32,
-    pub(crate) window: u32,
-    failures: u8,
+    /// Of its body; the highest bit says that the body is in S3.
+    bytes: u32,
+    /// Of its intended instant: a run has at most 2,160.
+    window: u16,
+    pub(crate) stream: u8,
+    pub(crate) hop: u8,
+    flags: u8,
+    pub(crate) failures: u8,
     completions: u8,
     /// Workers that hold it now; more than one after a visibility timeout.
     holders: u8,
 }
 
+/// Flag of a message that its worker sends on.
+const ONWARD: u8 = 1;
+/// Flag of a message that was sent on: another one is accounted for in its place.
+const SENT_ON: u8 = 2;
+/// Of `bytes`: the body is in S3.
+const CLAIMED: u32 = 1 << 31;
+
 /// What closing a message's account needs.
 #[derive(Clone, Copy, Debug)]
 struct End {
     seq: u32,
-    window: u32,
+    window: u16,
+    stream: u8,
     completions: u8,
+    flags: u8,
 }
 
 impl Load {
     #[inline(always)]
     fn end(&self) -> End {
-        End { seq: self.seq, window: self.window, completions: self.completions }
+        let Self { seq, window, stream, completions, flags, .. } = *self;
+        End { seq, window, stream, completions, flags }
     }
 
     /// Whether the attempt with this receive count fails.
     #[inline]
     pub(crate) fn fails(&self, receive_count: u32) -> bool {
         self.failures == u8::MAX || receive_count <= u32::from(self.failures)
+    }
+
+    /// Bytes of what the queue carries; of a body in S3 where it is.
+    #[inline]
+    pub(crate) fn payload(&self, pointer: u32) -> u32 {
+        if self.bytes & CLAIMED == 0 { self.bytes } else { pointer }
+    }
+
+    /// Bytes of its body in S3; 0 if it is not there.
+    #[inline]
+    pub(crate) fn object(&self) -> u32 {
+        if self.bytes & CLAIMED == 0 { 0 } else { self.bytes & !CLAIMED }
+    }
+
+    /// Its body goes to S3.
+    pub(crate) fn claim(&mut self) {
+        self.bytes |= CLAIMED;
+    }
+
+    /// Whether its worker sends it on.
+    #[inline]
+    pub(crate) fn onward(&self) -> bool {
+        self.flags & ONWARD != 0
+    }
+
+    pub(crate) fn set_onward(&mut self, onward: bool) {
+        self.flags = if onward { ONWARD } else { 0 };
+    }
+
+    /// The message of the next hop.
+    pub(crate) fn next_hop(&self, work: Nanos, failures: u8, onward: bool) -> Self {
+        let flags = if onward { ONWARD } else { 0 };
+        Self { work, failures, hop: self.hop + 1, flags, completions: 0, holders: 0, ..*self }
     }
 }
 
@@ -112,6 +162,12 @@ pub(crate) struct Books {
     lingering: BTreeMap<sqs::Message, Lingering>,
     records: Option<Vec<MessageRecord>>,
     send_group: SendGroup,
+    /// `None` for plain messages of one kind.
+    journeys: Option<Box<Journeys>>,
+    /// Bytes of a message whose body is in S3.
+    pointer_bytes: u32,
+    /// Queues that a receive which finds nothing has asked.
+    queues: u64,
 }
 
 /// Messages that fall due at one instant go into one SendMessageBatch.
@@ -147,7 +203,20 @@ impl Books {
             lingering: BTreeMap::new(),
             records: keep_records.then(Vec::new),
             send_group: SendGroup::default(),
+            journeys: None,
+            pointer_bytes: 0,
+            queues: 1,
         }
+    }
+
+    /// The accounts of messages that are not all of one kind, out of `queues` queues.
+    pub(crate) fn with_journeys(
+        self,
+        journeys: Option<Box<Journeys>>,
+        pointer_bytes: u32,
+        queues: u64,
+    ) -> Self {
+        Self { journeys, pointer_bytes, queues, ..self }
     }
 
     /// Plans a message and counts the request that sends it.
@@ -156,20 +225,57 @@ impl Books {
         self.hash.add(arrival);
         self.ledger.planned += 1;
         self.counters.sent += 1;
-        let window = self.recorder.planned(arrival.at);
-        self.count_send(arrival.at, u64::from(arrival.bytes));
+        let window = self.recorder.planned(arrival.at) as u16;
         if self.records.is_some() {
             self.record_sent(arrival);
         }
-        Load {
+        let mut load = Load {
             seq: arrival.seq as u32,
             at: arrival.at,
             work: arrival.work,
             bytes: arrival.bytes,
             window,
+            stream: arrival.stream as u8,
+            hop: 0,
+            flags: 0,
             failures: arrival.failures,
             completions: 0,
             holders: 0,
+        };
+        if let Some(journeys) = &mut self.journeys {
+            journeys.planned(arrival, &mut load);
+        }
+        self.count_send(arrival.at, self.payload(&load));
+        load
+    }
+
+    /// Bytes that the queue carries for a message.
+    #[inline]
+    pub(crate) fn payload(&self, load: &Load) -> u64 {
+        u64::from(load.payload(self.pointer_bytes))
+    }
+
+    /// A worker has done what a hop asks for: the message of the next one, to be sent now. `None` if it was sent on
+    /// before, by another attempt: whoever works on it twice sends it on once.
+    pub(crate) fn send_on(&mut self, queue: &mut Queue<Load>, attempt: &Attempt) -> Option<Load> {
+        let load = match queue.payload_mut(attempt.receipt) {
+            Some(load) => load,
+            None => &mut self.lingering.get_mut(&attempt.receipt.message())?.load,
+        };
+        if load.flags & SENT_ON != 0 {
+            return None;
+        }
+        load.flags |= SENT_ON;
+        let next = self.journeys.as_mut()?.send_on(load, attempt);
+        self.requests.send += sqs_requests(u64::from(next.payload(self.pointer_bytes)));
+        Some(next)
+    }
+
+    /// A worker fetches a message's body from S3.
+    #[inline]
+    pub(crate) fn fetched(&mut self, object: u32) {
+        if let Some(journeys) = &mut self.journeys {
+            journeys.gets += u64::from(object > 0);
         }
     }
 
@@ -226,8 +332,8 @@ impl Books {
     /// Receives that found nothing.
     #[inline]
     pub(crate) fn empty_receives(&mut self, count: u64) {
-        self.counters.empty_receives += count;
-        self.requests.empty_receive += count;
+        self.counters.empty_receives += count * self.queues;
+        self.requests.empty_receive += count * self.queues;
     }
 
     /// An attempt succeeded, and its message is deleted; the delete is answered at `deleted_at`.
@@ -276,22 +382,29 @@ impl Books {
     fn account(&mut self, load: &mut Load, attempt: &Attempt, deleted_at: Option<Nanos>) {
         self.log_bytes += self.log_bytes_per_message;
         load.holders = load.holders.saturating_sub(1);
+        if load.onward() {
+            return;
+        }
         load.completions = load.completions.saturating_add(1);
         if load.completions > 1 {
             return;
         }
         self.counters.completed += 1;
-        let spans = Spans {
+        let mut cold = attempt.cold;
+        let mut spans = Spans {
             latency: attempt.finished_at - load.at,
             queue: attempt.received_at - load.at,
             start: attempt.started_at - attempt.received_at,
             work: attempt.finished_at - attempt.started_at,
             acknowledge: deleted_at.map(|at| at - attempt.finished_at),
         };
-        self.recorder.completed(load.window, &spans);
+        if let Some(journeys) = &mut self.journeys {
+            cold = journeys.completed(load, attempt, &mut spans);
+        }
+        self.recorder.completed(u32::from(load.window), &spans);
         self.sampler.completed(u64::from(load.seq), load.at, spans.latency);
         if load.at >= self.warmup {
-            self.breakdown.completed(0, &spans, attempt.cold);
+            self.breakdown.completed(0, &spans, cold);
         }
         if self.records.is_some() {
             self.record(load, attempt, deleted_at);
@@ -300,8 +413,9 @@ impl Books {
 
     #[cold]
     fn record(&mut self, load: &Load, attempt: &Attempt, deleted_at: Option<Nanos>) {
-        let Some(records) = &mut self.records else { return };
-        let record = &mut records[load.seq as usize];
+        let Some(record) = self.records.as_mut().and_then(|records| record_of(records, load.seq)) else {
+            return;
+        };
         record.received_at = Some(attempt.received_at);
         record.started_at = Some(attempt.started_at);
         record.finished_at = Some(attempt.finished_at);
@@ -353,12 +467,17 @@ impl Books {
 
     #[inline]
     fn close(&mut self, load: End, receive_count: u32, outcome: Outcome) {
-        self.ledger.count(outcome);
-        if load.completions == 0 {
-            self.recorder.settled(load.window);
+        if load.flags & SENT_ON != 0 {
+            return;
         }
-        if let Some(records) = &mut self.records {
-            let record = &mut records[load.seq as usize];
+        self.ledger.count(outcome);
+        if let Some(journeys) = &mut self.journeys {
+            journeys.closed(load.stream, load.seq, outcome);
+        }
+        if load.completions == 0 {
+            self.recorder.settled(u32::from(load.window));
+        }
+        if let Some(record) = self.records.as_mut().and_then(|records| record_of(records, load.seq)) {
             record.outcome = outcome;
             record.receive_count = receive_count;
         }
@@ -388,6 +507,7 @@ impl Books {
             c.not_visible_max.max(queue.in_flight()) as f64,
         );
         self.meters.sample(metric::OLDEST_AGE, "Seconds", "Maximum", age);
+        self.sample_journeys();
         let r = self.requests;
         for (variant, total) in [
             ("send", r.send),
@@ -403,8 +523,23 @@ impl Books {
         self.meters.next();
     }
 
+    /// What only messages of several hops or groups have, and those whose bodies are in S3.
+    fn sample_journeys(&mut self) {
+        let Some(journeys) = &mut self.journeys else { return };
+        let (has_groups, has_hops) = journeys.has();
+        let (sent_on, shared) = (std::mem::take(&mut journeys.sent_on), std::mem::take(&mut journeys.shared));
+        if has_hops {
+            self.meters.sample(metric::SENT_ON, "Count", "Sum", sent_on as f64);
+        }
+        if has_groups {
+            self.meters.sample(metric::SHARED_WORKERS, "Count", "Sum", shared as f64);
+        }
+        self.meters.meter(Item::S3Requests, "put", journeys.puts);
+        self.meters.meter(Item::S3Requests, "get", journeys.gets);
+    }
+
     /// Closes the accounts: whatever is still in the queue has failed or is in flight.
-    pub(crate) fn finish(mut self, queue: &Queue<Load>) -> Closed {
+    pub(crate) fn finish(mut self, queue: &Queue<Load>, drained: &[usize]) -> Closed {
         // Whoever still holds what has left the queue will not change its outcome any more.
         for left in std::mem::take(&mut self.lingering).into_values() {
             self.close(left.load.end(), left.receive_count, outcome_of(&left.load, left.to));
@@ -418,18 +553,33 @@ impl Books {
             };
             self.close(load.end(), receive_count, outcome);
         }
+        let (hashes, streams) = match self.journeys {
+            Some(journeys) => (journeys.hashes(), journeys.finish(drained)),
+            None => (vec![self.hash], Vec::new()),
+        };
         Closed {
             ledger: self.ledger,
-            hash: self.hash,
+            hashes,
+            streams,
             windows: self.recorder.finish(),
             breakdown: self.breakdown.finish(),
-            sample: self.sampler.finish(),
+            sampler: self.sampler,
             usage: self.meters.usage(),
             series: self.meters.into_series(),
             activities: self.activities,
             records: self.records,
         }
     }
+}
+
+/// The record of a message: they are in order of their numbers, some of which may be another stack's.
+fn record_of(records: &mut [MessageRecord], seq: u32) -> Option<&mut MessageRecord> {
+    let is_it = |record: &MessageRecord| record.seq == u64::from(seq);
+    let at = match records.get(seq as usize) {
+        Some(record) if is_it(record) => seq as usize,
+        _ => records.binary_search_by_key(&u64::from(seq), |record| record.seq).ok()?,
+    };
+    records.get_mut(at)
 }
 
 /// The outcome of a message that has left the queue: deleted, unless `to` says otherwise.
@@ -445,10 +595,12 @@ fn outcome_of(load: &Load, to: Option<Destination>) -> Outcome {
 /// Closed accounts.
 pub(crate) struct Closed {
     pub(crate) ledger: Ledger,
-    pub(crate) hash: PlanHash,
+    /// Of the plan, by stream.
+    pub(crate) hashes: Vec<PlanHash>,
+    pub(crate) streams: Vec<StreamRun>,
     pub(crate) windows: Windows,
     pub(crate) breakdown: Breakdown,
-    pub(crate) sample: Sample,
+    pub(crate) sampler: Sampler,
     pub(crate) series: Vec<Series>,
     pub(crate) usage: Usage,
     pub(crate) activities: Vec<Activity>,

@@ -68,13 +68,7 @@ pub(crate) fn play<C: Consumer>(plan: Plan, consumer: &mut C, bounds: Bounds) ->
         let world = consumer.world();
         if more && arrival_at == now {
             let load = world.books.sent(&arrival);
-            if !consumer.deliver(now, load) {
-                let world = consumer.world();
-                world.queue.send(now, load);
-                world.books.counters.visible_max =
-                    world.books.counters.visible_max.max(world.queue.visible());
-                consumer.visible(now);
-            }
+            send(consumer, now, load);
             more = plan.next_into(&mut arrival);
         } else if timer_at == now {
             if world.queue.advance(now) {
@@ -89,6 +83,17 @@ pub(crate) fn play<C: Consumer>(plan: Plan, consumer: &mut C, bounds: Bounds) ->
         if world.queue.has_departures() {
             world.books.departures(&mut world.queue);
         }
+    }
+}
+
+/// Sends a message: to a long poll that waits, or into the queue.
+#[inline(always)]
+pub(crate) fn send<C: Consumer>(consumer: &mut C, now: Nanos, load: Load) {
+    if !consumer.deliver(now, load) {
+        let world = consumer.world();
+        world.queue.send(now, load);
+        world.books.counters.visible_max = world.books.counters.visible_max.max(world.queue.visible());
+        consumer.visible(now);
     }
 }
 

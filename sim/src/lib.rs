@@ -8,10 +8,13 @@ mod books;
 mod cpu;
 mod ecs;
 mod engine;
+mod errands;
 mod events;
 mod faults;
+mod journeys;
 mod lambda;
 mod meters;
+mod parts;
 mod run;
 
 pub use run::{Options, Provenance, Simulated, simulate};

@@ -1,15 +1,17 @@
 //! From a scenario to a run: one thread per stack, then the manifest.
 
-use crate::books::{Books, Closed};
+use crate::books::{Books, Closed, Load};
 use crate::ecs::EcsStack;
 use crate::engine::{Bounds, World, play};
 use crate::events::Events;
+use crate::journeys::Journeys;
 use crate::lambda::LambdaStack;
-use model::plan::Plan;
+use crate::parts::{self, Part};
+use model::plan::{Plan, PlanHash};
 use model::random::Stream;
 use model::record::{Ledger, MessageRecord};
 use model::run::{Check, Manifest, Run, SCHEMA, StackEntry, StackRun};
-use model::scenario::{Platform, Scenario, Stack, describe};
+use model::scenario::{Platform, Scenario, Split, describe};
 use model::time::Nanos;
 use model::usage::Usage;
 use model::windows::Windows;
@@ -68,41 +70,73 @@ pub fn simulate(scenario: &Scenario, provenance: &Provenance, options: Options) 
     let window = Windows::width_for(plan.load_end());
     // The plan is drawn already: from here on the seed is that of the stacks.
     let seed = scenario.seed ^ options.noise.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
-    let drawing = &Scenario { seed, ..scenario.clone() };
+    let parts: Vec<Vec<Part>> = scenario.stacks.iter().map(|stack| Part::of(scenario, stack)).collect();
     let outcomes: Vec<Outcome> = thread::scope(|scope| {
-        let threads: Vec<_> = scenario
-            .stacks
-            .iter()
-            .map(|stack| {
-                let plan = plan.clone();
-                scope.spawn(move || simulate_stack(drawing, stack, plan, window, options))
-            })
-            .collect();
+        let start = |part| {
+            let plan = plan.clone();
+            scope.spawn(move || simulate_part(scenario, seed, part, plan, window, options))
+        };
+        let threads: Vec<Vec<_>> = parts.iter().map(|parts| parts.iter().map(start).collect()).collect();
+        let ended = |thread: thread::ScopedJoinHandle<'_, Outcome>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
         threads
             .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .zip(&parts)
+            .filter_map(|(threads, parts)| {
+                let names = parts.iter().map(|part| part.name.clone());
+                Outcome::joined(names.zip(threads.into_iter().map(ended)).collect())
+            })
             .collect()
     });
     assemble(scenario, provenance, &plan, window, outcomes)
 }
 
-fn simulate_stack(
-    scenario: &Scenario,
-    stack: &Stack,
+impl Outcome {
+    /// Of a stack, from those of its parts.
+    fn joined(parts: Vec<(String, Self)>) -> Option<Self> {
+        let end = parts.iter().map(|(_, part)| part.end).max()?;
+        let account_limited = parts.iter().any(|(_, part)| part.account_limited);
+        let closed = parts::joined(parts.into_iter().map(|(name, part)| (name, part.closed)).collect())?;
+        Some(Self { closed, end, account_limited })
+    }
+
+    /// Hash of the streams that the stack drains.
+    fn plan_hash(&self) -> PlanHash {
+        let mut drained = self.closed.hashes.iter().filter(|hash| hash.count() > 0);
+        let mut first = drained.next().copied().unwrap_or_default();
+        drained.for_each(|hash| first.join(hash));
+        first
+    }
+}
+
+fn simulate_part(
+    planned: &Scenario,
+    seed: u64,
+    part: &Part,
     plan: Plan,
     window: Nanos,
     options: Options,
 ) -> Outcome {
-    let beliefs = &scenario.parameters;
-    let seed = scenario.seed;
+    let Part { streams, stack, name } = part;
+    let beliefs = &planned.parameters;
+    // Parts draw apart from each other; what is planned is drawn with the scenario's own seed.
+    let seed = if name.is_empty() { seed } else { Stream::new(seed, &format!("part {name}")).bits() };
+    let scenario = &Scenario { seed, ..planned.clone() };
     let load_end = plan.load_end();
     let bounds = Bounds { load_end, deadline: load_end + scenario.drain_max };
     let stream = Stream::new(seed, &format!("{} queue", stack.name));
-    let world = World {
-        queue: Queue::new(Settings::new(stack.queue, beliefs), stream),
-        events: Events::default(),
-        books: Books::new(window, scenario.warmup, stack.log_bytes_per_message, options.records),
-    };
+    let mut queue = Queue::new(Settings::new(stack.queue, beliefs), stream);
+    let mut queues = 1;
+    if stack.split == Split::Queues {
+        queues = streams.len() as u64;
+        queue = queue.parted(planned.streams.len() as u32, |load: &Load| u32::from(load.stream));
+    }
+    let books = Books::new(window, scenario.warmup, stack.log_bytes_per_message, options.records);
+    let pointer = beliefs.claim_check_bytes.clamp(1, 1 << 20) as u32;
+    let books = books.with_journeys(Journeys::of(planned, stack), pointer, queues);
+    let plan = if planned.streams.is_empty() { plan } else { plan.only(streams) };
+    let world = World { queue, events: Events::default(), books };
     let (world, end, account_limited) = match &stack.platform {
         Platform::Ecs(ecs) => {
             let mut consumer = EcsStack::new(world, scenario, stack, ecs);
@@ -117,7 +151,7 @@ fn simulate_stack(
         }
     };
     let World { queue, books, .. } = world;
-    Outcome { closed: books.finish(&queue), end, account_limited }
+    Outcome { closed: books.finish(&queue, streams), end, account_limited }
 }
 
 fn assemble(
@@ -127,8 +161,8 @@ fn assemble(
     window: Nanos,
     outcomes: Vec<Outcome>,
 ) -> Simulated {
-    let hashes: Vec<String> = outcomes.iter().map(|outcome| outcome.closed.hash.hex()).collect();
-    let checks = checks(scenario, &outcomes, &hashes);
+    let checks = checks(scenario, &outcomes);
+    let (planned, plan_hash) = whole_plan(scenario, &outcomes);
     let stacks = scenario.stacks.iter().zip(&outcomes);
     let entries = stacks
         .map(|(stack, outcome)| StackEntry {
@@ -161,8 +195,8 @@ fn assemble(
         window,
         phases: plan.spans().to_vec(),
         load_end: plan.load_end(),
-        planned: outcomes.first().map_or(0, |outcome| outcome.closed.ledger.planned),
-        plan_hash: hashes.first().cloned().unwrap_or_default(),
+        planned,
+        plan_hash,
         stacks: entries,
         parameters: scenario.parameters.beliefs(),
         checks,
@@ -177,16 +211,37 @@ fn assemble(
             series: outcome.closed.series,
             windows: outcome.closed.windows,
             breakdown: outcome.closed.breakdown,
-            sample: outcome.closed.sample,
+            sample: outcome.closed.sampler.finish(),
             usage: outcome.closed.usage,
             activities: outcome.closed.activities,
+            streams: outcome.closed.streams,
         });
     }
     Simulated { run: Run { manifest, stacks: runs }, records }
 }
 
+/// Messages that some stack drains, and their hash.
+fn whole_plan(scenario: &Scenario, outcomes: &[Outcome]) -> (u64, String) {
+    let of = |stream: usize| outcomes.iter().map(|o| o.closed.hashes[stream]).find(|hash| hash.count() > 0);
+    let mut streams = (0..scenario.streams.len().max(1)).filter_map(of);
+    let mut whole = streams.next().unwrap_or_default();
+    streams.for_each(|hash| whole.join(&hash));
+    (whole.count(), whole.hex())
+}
+
+/// Whether stacks that drain the same stream were offered the same messages of it.
+fn same_messages(scenario: &Scenario, outcomes: &[Outcome]) -> bool {
+    let same = |stream: usize| {
+        let mut offered = outcomes.iter().map(|o| o.closed.hashes[stream]).filter(|hash| hash.count() > 0);
+        let first = offered.next();
+        offered.all(|hash| Some(hash) == first)
+    };
+    (0..scenario.streams.len().max(1)).all(same)
+}
+
 /// The validity checks of a simulated run.
-fn checks(scenario: &Scenario, outcomes: &[Outcome], hashes: &[String]) -> Vec<Check> {
+fn checks(scenario: &Scenario, outcomes: &[Outcome]) -> Vec<Check> {
+    let hashes: Vec<String> = outcomes.iter().map(|outcome| outcome.plan_hash().hex()).collect();
     let named =
         || scenario.stacks.iter().zip(outcomes).map(|(stack, outcome)| (stack.name.as_str(), outcome));
     let each = |figure: &dyn Fn(&Ledger) -> String| {
@@ -201,7 +256,7 @@ fn checks(scenario: &Scenario, outcomes: &[Outcome], hashes: &[String]) -> Vec<C
     vec![
         check(
             "every stack was offered the same messages",
-            hashes.windows(2).all(|pair| pair[0] == pair[1]),
+            same_messages(scenario, outcomes),
             format!("plan hash {}", hashes.join(", ")),
         ),
         check(

@@ -37,7 +37,8 @@ impl Deployment {
 
 /// One stack.
 pub(super) fn of(stack: &Stack) -> Deployment {
-    let Stack { name, queue, log_bytes_per_message, platform, command, provisioning } = stack;
+    // Streams that are parted or left out are only simulated: refused before.
+    let Stack { name, queue, log_bytes_per_message, platform, command, provisioning, .. } = stack;
     let mut to = Deployment::default();
     to.set("StackName", name);
     self::queue(&mut to, queue);
@@ -142,6 +143,8 @@ fn worker(to: &mut Deployment, name: &str, worker: &Worker) {
         delete,
         idle_sleep,
         drains_on_sigterm,
+        // Only simulated: refused before.
+        between_hops: _,
     } = worker;
     to.set("BatchSize", batch_size);
     to.set("WaitTime", wait_time / SECOND);

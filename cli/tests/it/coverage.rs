@@ -40,6 +40,7 @@ fn twins(minutes: u64, arrivals: Arrivals, (median, p99): (u64, u64), platform: 
         },
         stacks: ["one", "other"].map(|name| Stack { queue, ..Stack::new(name, platform.clone()) }).into(),
         faults: Vec::new(),
+        streams: Vec::new(),
         expect: Vec::new(),
         parameters: Parameters::default(),
     }

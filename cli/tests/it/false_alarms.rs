@@ -68,6 +68,7 @@ fn scenario(minutes: u64, seed: u64, load: Load, platform: Platform) -> Scenario
         stacks: vec![Stack { queue, ..Stack::new("stack", platform) }],
         faults: Vec::new(),
         parameters: Parameters::default(),
+        streams: Vec::new(),
         expect: Vec::new(),
     }
 }

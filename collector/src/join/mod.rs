@@ -186,6 +186,7 @@ fn join_stack(
         sample: latencies.sampler.finish(),
         usage,
         activities: activities.clone(),
+        streams: Vec::new(),
     };
     // A worker's clock is not the run's: it may not make the run longer than it can have been.
     let last_seen = accounts.last_seen.max(tally.last_finished.min(cause.deadline));

@@ -75,6 +75,7 @@ mod tests {
             message: Message { failure: 0.1, ..Message::default() },
             stacks: Vec::new(),
             faults,
+            streams: Vec::new(),
             expect: Vec::new(),
             parameters: Parameters::default(),
         })

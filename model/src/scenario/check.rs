@@ -8,7 +8,8 @@ use super::table::Table;
 use super::units::{show_count, show_duration, show_size};
 use super::{
     Adjustment, Alarm, AlarmMetric, Arrivals, Batches, Capacity, Comparison, Delete, Ecs, Fault, FaultKind,
-    Lambda, Phase, Platform, Poll, Queue, ScalingPolicy, Scenario, Stack, Step, StepScaling, TargetTracking,
+    Lambda, MessageStream, Phase, Platform, Poll, Queue, ScalingPolicy, Scenario, Split, Stack, Step,
+    StepScaling, TargetTracking,
 };
 use crate::time::{DAY, MINUTE, Nanos, SECOND, seconds};
 
@@ -35,41 +36,76 @@ pub(super) fn follows(t: &Table<'_>, late: (&str, Nanos), early: (&str, Nanos)) 
 
 /// The scenario as a whole.
 pub(super) fn scenario(t: &Table<'_>, scenario: &Scenario) {
-    for (i, phase) in scenario.phases.iter().enumerate() {
-        if scenario.phases[..i].iter().any(|other| other.name == phase.name) {
-            let text = format!("{} names two phases; write a name of its own", quoted(&phase.name));
-            t.problem(&format!("phases.{i}.name"), text);
-        }
+    let loads = scenario.loads();
+    for (stream, phases) in &loads {
+        self::phases(t, &phases_key(*stream), phases);
     }
-    if scenario.phases.is_empty() {
+    if loads.is_empty() {
         return t.problem("phases", "is empty; add at least one [[phases]]".into());
     }
-    let longest: f64 = scenario.phases.iter().map(longest).sum();
-    if longest > seconds(LONGEST) {
-        let days = longest / seconds(DAY);
-        t.problem("phases", format!("together last up to {days:.1} days; write at most 31 days"));
-    }
-    let shortest: f64 = scenario.phases.iter().map(shortest).sum();
+    let over = |length: fn(&Phase) -> f64| {
+        loads.iter().map(|(_, phases)| phases.iter().map(length).sum::<f64>()).fold(0.0, f64::max)
+    };
+    let (longest, shortest) = (over(longest), over(shortest));
     if scenario.warmup > 0 && seconds(scenario.warmup) >= shortest {
         let load = show_duration((shortest * SECOND as f64) as Nanos);
         let text =
             format!("{} leaves nothing of a load of {load}; write less", show_duration(scenario.warmup));
         t.problem("warmup", text);
     }
-    let messages: f64 = scenario.phases.iter().map(messages).sum();
+    let key = phases_key(loads[0].0);
+    let messages: f64 = loads.iter().flat_map(|(_, phases)| phases.iter()).map(messages).sum();
     if messages > MOST_MESSAGES {
         let text =
             format!("plan about {} messages; write at most 1,000,000,000", show_count(messages as i128));
-        t.problem("phases", text);
+        t.problem(&key, text);
     }
     if messages <= 0.0 {
-        t.problem("phases", "send no message at all; raise a rate".into());
+        t.problem(&key, "send no message at all; raise a rate".into());
     }
     memory(t, scenario);
     let end = longest + seconds(scenario.drain_max);
     actions(t, scenario, end);
     for (i, fault) in scenario.faults.iter().enumerate() {
         self::fault(t, scenario, i, fault, (longest, end));
+    }
+}
+
+fn phases_key(stream: Option<&MessageStream>) -> String {
+    stream.map_or_else(|| "phases".into(), |stream| format!("streams.{}.phases", stream.name))
+}
+
+/// A sequence of phases.
+fn phases(t: &Table<'_>, key: &str, phases: &[Phase]) {
+    for (i, phase) in phases.iter().enumerate() {
+        if phases[..i].iter().any(|other| other.name == phase.name) {
+            let text = format!("{} names two phases; write a name of its own", quoted(&phase.name));
+            t.problem(&format!("{key}.{i}.name"), text);
+        }
+    }
+    if phases.is_empty() {
+        return t.problem(key, "is empty; add at least one phase".into());
+    }
+    let longest: f64 = phases.iter().map(longest).sum();
+    if longest > seconds(LONGEST) {
+        let days = longest / seconds(DAY);
+        t.problem(key, format!("together last up to {days:.1} days; write at most 31 days"));
+    }
+}
+
+/// How a stack parts its streams.
+pub(super) fn split(t: &Table<'_>, stack: &Stack, streams: &[String]) {
+    let several = stack.drained(streams.len()).len() > 1;
+    match stack.split {
+        Split::Queues if matches!(stack.platform, Platform::Lambda(_)) => {
+            let text = "\"queues\" has one consumer read several queues, which is not modelled for Lambda; write \
+                        \"consumers\" or \"none\"";
+            t.problem("split", text.into());
+        }
+        Split::Queues | Split::Consumers if !streams.is_empty() && !several => {
+            t.problem("split", "has nothing to part, for the stack drains one stream; remove it".into());
+        }
+        _ => {}
     }
 }
 

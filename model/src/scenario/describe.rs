@@ -1,15 +1,22 @@
 //! A stack's configuration in one line, for headings.
 
 use super::units::{show_count, show_duration, show_size};
-use super::{Capacity, Ecs, Lambda, Package, Platform, Poll, Runtime, ScalingPolicy, Stack};
+use super::{
+    BetweenHops, Capacity, Ecs, Lambda, Package, Platform, Poll, Runtime, ScalingPolicy, Split, Stack,
+};
 
 /// A stack's configuration in one line, e.g. `Fargate x86, 0.25 vCPU, 512 MB, 1-10 tasks, concurrency 1,
 /// batches of 10, step scaling on visible-messages`.
 #[must_use]
 pub fn describe(stack: &Stack) -> String {
-    match &stack.platform {
+    let platform = match &stack.platform {
         Platform::Ecs(service) => ecs(service),
         Platform::Lambda(function) => lambda(function),
+    };
+    match stack.split {
+        Split::None => platform,
+        Split::Queues => format!("{platform}, a queue per stream"),
+        Split::Consumers => format!("{platform}, a queue and a consumer per stream"),
     }
 }
 
@@ -34,6 +41,9 @@ fn ecs(ecs: &Ecs) -> String {
     ];
     if ecs.worker.wait_time == 0 {
         parts.push("short polling".into());
+    }
+    if ecs.worker.between_hops == BetweenHops::Memory {
+        parts.push("hops in memory".into());
     }
     if ecs.worker.poll == Poll::SlotFree {
         parts.push("polls when a slot is free".into());

@@ -139,6 +139,8 @@ pub struct Worker {
     pub idle_sleep: Nanos,
     /// On SIGTERM: finish what was received (true), or go on until SIGKILL (false).
     pub drains_on_sigterm: bool,
+    /// How a message with further hops goes on.
+    pub between_hops: BetweenHops,
 }
 
 impl Default for Worker {
@@ -152,8 +154,18 @@ impl Default for Worker {
             delete: Delete::Each,
             idle_sleep: 0,
             drains_on_sigterm: true,
+            between_hops: BetweenHops::Sqs,
         }
     }
+}
+
+/// How a worker sends on a message that has further hops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BetweenHops {
+    /// To the queue, for whichever worker receives it next.
+    Sqs,
+    /// Within the task, by a broker in memory: its next hop begins at once. What a task loses, it loses whole.
+    Memory,
 }
 
 /// When a task asks for more messages.

@@ -117,6 +117,10 @@ pub struct Message {
     pub memory_bytes: u64,
     /// Message groups (tenants) to draw from; 1 means none.
     pub groups: u32,
+    /// How often a message is worked on; after each hop but the last its worker sends it on.
+    pub hops: u32,
+    /// Bodies above this many bytes go through S3; `None` sends all as they are.
+    pub claim_check: Option<u32>,
 }
 
 impl Default for Message {
@@ -129,6 +133,20 @@ impl Default for Message {
             alphabet: "ABCDEFGHIJKLMNOPQRSTUVWXYZ".into(),
             memory_bytes: 0,
             groups: 1,
+            hops: 1,
+            claim_check: None,
+        }
+    }
+}
+
+impl Message {
+    /// The most bytes that a queue carries for such a message; `pointer` of one whose body is in S3.
+    #[must_use]
+    pub fn payload_max(&self, pointer: u64) -> u64 {
+        let body = u64::from(self.body_bytes.1);
+        match self.claim_check.map(u64::from) {
+            Some(most) if body > most => most.max(pointer),
+            _ => body,
         }
     }
 }

@@ -24,6 +24,7 @@ mod scaling;
 mod schema;
 mod settings;
 mod stacks;
+mod streams;
 mod syntax;
 mod table;
 mod trace;
@@ -31,7 +32,7 @@ mod tree;
 mod units;
 
 pub use describe::describe;
-pub use ecs::{Capacity, Delete, Ec2, Ecs, INSTANCE_TYPES, InstanceType, Poll, Worker};
+pub use ecs::{BetweenHops, Capacity, Delete, Ec2, Ecs, INSTANCE_TYPES, InstanceType, Poll, Worker};
 pub use expect::{Expect, Limit};
 pub use faults::{Fault, FaultKind};
 pub use lambda::{InitDuration, Lambda, Package, ProvisionedPollers, Runtime};
@@ -44,6 +45,7 @@ pub use policies::{
 pub use problem::{Place, Problem, Problems};
 pub use read::{Source, load, parse};
 pub use schema::schema;
+pub use streams::{Consumer, Load, MOST_STREAMS, MessageStream, Split};
 
 use crate::time::{HOUR, MINUTE, Nanos, SECOND};
 
@@ -62,10 +64,12 @@ pub struct Scenario {
     pub warmup: Nanos,
     /// How long after the last arrival the stacks may go on draining.
     pub drain_max: Nanos,
-    /// The load, phase after phase.
+    /// The load, phase after phase; empty if every stream has its own.
     pub phases: Vec<Phase>,
-    /// What each message asks of a worker.
+    /// What each message asks of a worker, if its stream does not say otherwise.
     pub message: Message,
+    /// Classes of messages, in the order of the file; empty if there is but one.
+    pub streams: Vec<MessageStream>,
     /// Two to six consumers; the first is the reference.
     pub stacks: Vec<Stack>,
     /// What goes wrong, and when.
@@ -87,6 +91,12 @@ pub struct Stack {
     pub log_bytes_per_message: u32,
     /// What drains it.
     pub platform: Platform,
+    /// The streams that it drains, by their position in the scenario; empty for all.
+    pub streams: Vec<usize>,
+    /// What each of its streams has for itself.
+    pub split: Split,
+    /// With [`Split::Consumers`]: the queue and the consumer of each of its streams.
+    pub consumers: Vec<Consumer>,
     /// Target `local`: the worker's program and arguments; `None` is the reference worker.
     pub command: Option<Vec<String>>,
     /// Target `local`: how long capacity takes to come.
@@ -102,9 +112,18 @@ impl Stack {
             queue: Queue::default(),
             log_bytes_per_message: 0,
             platform,
+            streams: Vec::new(),
+            split: Split::default(),
+            consumers: Vec::new(),
             command: None,
             provisioning: Provisioning::default(),
         }
+    }
+
+    /// The streams that it drains, by their position among the `count` of the scenario.
+    #[must_use]
+    pub fn drained(&self, count: usize) -> Vec<usize> {
+        if self.streams.is_empty() { (0..count).collect() } else { self.streams.clone() }
     }
 }
 
@@ -203,6 +222,7 @@ impl Scenario {
     /// The instant at which the last phase ends, if every phase says how long it is.
     #[must_use]
     pub fn planned_duration(&self) -> Option<Nanos> {
-        self.phases.iter().map(|phase| phase.duration).sum()
+        let of = |phases: &[Phase]| phases.iter().map(|phase| phase.duration).sum::<Option<Nanos>>();
+        self.loads().into_iter().map(|(_, phases)| of(phases)).collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 }

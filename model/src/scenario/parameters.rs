@@ -153,6 +153,12 @@ parameters! {
     sqs_delete_p99 "sqs-delete-p99" nanos = 30 * MILLISECOND, Inferred,
         "DeleteMessage and DeleteMessageBatch: 99th percentile.",
         "As sqs-receive-median.";
+    sqs_send_median "sqs-send-median" nanos = 7 * MILLISECOND, Inferred,
+        "SendMessage by a worker that sends a message on: median latency.",
+        "As sqs-receive-median.";
+    sqs_send_p99 "sqs-send-p99" nanos = 45 * MILLISECOND, Inferred,
+        "The same: 99th percentile.",
+        "As sqs-receive-median.";
     sqs_shards "sqs-shards" count = 16, Inferred,
         "Servers that a queue's messages are spread over (1 to 64).",
         "Unpublished; SQS developer guide, short and long polling, says only that there are several.";
@@ -177,6 +183,19 @@ parameters! {
     sqs_activation_lag_max "sqs-activation-lag-max" nanos = 15 * MINUTE, Documented,
         "Longest delay until an inactive queue's metrics come back; drawn uniformly.",
         "SQS developer guide, monitoring with CloudWatch.";
+
+    s3_latency_min "s3-latency-min" nanos = 100 * MILLISECOND, Documented,
+        "PutObject and GetObject by a worker: least latency, without the transfer.",
+        "Amazon S3 user guide, performance design patterns: roughly 100 to 200 ms for small objects.";
+    s3_latency_max "s3-latency-max" nanos = 200 * MILLISECOND, Documented,
+        "The same: most.",
+        "As s3-latency-min.";
+    s3_mb_per_second "s3-mb-per-second" number = 85.0, Documented,
+        "Transfer rate of one request.",
+        "Amazon S3 user guide, performance design patterns: 85 to 90 MB/s of one concurrent request.";
+    claim_check_bytes "claim-check-bytes" count = 256, Inferred,
+        "Body of a message that says where in S3 its content is.",
+        "Counted from the pointer that amazon-sqs-java-extended-client-lib writes: class, bucket and key.";
 
     esm_start "esm-start" count = 5, Documented,
         "Concurrent batches an event source mapping starts with.",

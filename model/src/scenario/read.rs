@@ -13,6 +13,7 @@ use super::overrides;
 use super::problem::{Problems, quoted};
 use super::settings::parameters;
 use super::stacks::{Stacks, queue};
+use super::streams::{self, Streams};
 use super::table::{Context, Table};
 use super::tree::{self, Node, Value};
 use super::{Distribution, Message, Parameters, Queue, REGIONS, Scenario, check, units};
@@ -27,8 +28,12 @@ const MOST_TEXT: usize = 256 * 1024;
 /// Longest trace file in bytes.
 const MOST_TRACE: u64 = 64 * 1024 * 1024;
 
+/// Most hops of a message.
+const MOST_HOPS: u32 = 100;
+
 /// An example of a phase.
-const PHASE: &str = "{ name = \"steady\", arrivals = \"poisson\", duration = \"10m\", rate = 100 }";
+pub(super) const PHASE: &str =
+    "{ name = \"steady\", arrivals = \"poisson\", duration = \"10m\", rate = 100 }";
 
 /// A scenario file as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,13 +132,20 @@ pub(super) fn scenario(t: &mut Table<'_>) -> Option<Scenario> {
         &Span::within(0, 7 * DAY),
         Scenario::DRAIN_MAX,
     );
-    let phases = t.required("phases", "The load, phase after phase.", &List(Sub(PHASE, phase), 100));
+    let doc = "The load, phase after phase; without it every stream has its own.";
+    let phases = t.optional("phases", doc, &List(Sub(PHASE, phase), 100));
+    if !t.has("phases") && !t.has("streams") {
+        t.lacks("phases", &format!("[{PHASE}]"));
+    }
+    let base = Message::default();
     let message = t.get(
         "message",
         "What each message asks of a worker.",
-        &Sub("{ work = \"200ms\" }", message),
-        Message::default(),
+        &Sub("{ work = \"200ms\" }", |t: &mut Table<'_>| message(t, &base, false)),
+        base.clone(),
     );
+    let doc = "Classes of messages with a load and work of their own.";
+    let streams = t.get("streams", doc, &Streams { message: message.clone() }, Vec::new());
     let queue = t.get(
         "queue",
         "Attributes of every stack's queue; a stack can override them in its own table.",
@@ -150,7 +162,7 @@ pub(super) fn scenario(t: &mut Table<'_>) -> Option<Scenario> {
     let stacks = t.required(
         "stacks",
         "Two to six named consumers of one queue each; the first is the reference.",
-        &Stacks { queue, limit },
+        &Stacks { queue, limit, streams: streams.iter().map(|stream| stream.name.clone()).collect() },
     );
     let doc = "What goes wrong, and when: the same for every target.";
     let faults = t.get("faults", doc, &List(Sub(FAULT, fault), injection::MOST), Vec::new());
@@ -163,8 +175,9 @@ pub(super) fn scenario(t: &mut Table<'_>) -> Option<Scenario> {
         region: region.into(),
         warmup,
         drain_max,
-        phases: phases?,
+        phases: phases.unwrap_or_default(),
         message,
+        streams,
         stacks: stacks?,
         faults,
         expect,
@@ -172,51 +185,52 @@ pub(super) fn scenario(t: &mut Table<'_>) -> Option<Scenario> {
     };
     if t.clean() {
         check::scenario(t, &scenario);
+        streams::check(t, &scenario);
         expect::check(t, &scenario);
     }
     Some(scenario)
 }
 
-fn message(t: &mut Table<'_>) -> Option<Message> {
-    let default = Message::default();
-    let doc = "Memory that the work touches on a real worker; a simulation has no use for it.";
-    let memory = Bytes { least: 0, most: 2 * units::GB, bare: false };
-    let message = Message {
-        work: t.get(
-            "work",
-            "Work per message on one full vCPU, without the cost of receiving and deleting: a span, or a table \
-             with a distribution.",
-            &Work,
-            default.work,
-        ),
-        cpu_share: t.get(
-            "cpu-share",
-            "Share of the work that is computing rather than waiting, 0 to 1: what a small CPU slows down.",
-            &Number(0.0, 1.0),
-            default.cpu_share,
-        ),
-        failure: t.get(
-            "failure",
-            "Probability that an attempt fails after doing its work, 0 to 1.",
-            &Number(0.0, 1.0),
-            default.failure,
-        ),
-        body_bytes: t.get(
+/// The keys of a message; `base` holds where a key is not written. A stream cannot differ in all of them.
+pub(super) fn message(t: &mut Table<'_>, base: &Message, of_stream: bool) -> Option<Message> {
+    let mut message = base.clone();
+    let doc = "Work per message on one full vCPU, without the cost of receiving and deleting: a span, or a table with \
+               a distribution. A message with several hops asks for it at each.";
+    message.work = t.get("work", doc, &Work, base.work);
+    let doc = "Probability that an attempt fails after doing its work, 0 to 1.";
+    message.failure = t.get("failure", doc, &Number(0.0, 1.0), base.failure);
+    let doc = "Body length: a size, or the least and the most; bare numbers are bytes. More than 1 MB needs claim-check.";
+    let body = Range(Bytes { least: 1, most: 100 * units::MB, bare: true });
+    message.body_bytes = t.get("body", doc, &body, base.body_bytes);
+    let doc = "Message groups (tenants) to draw from; 1 means none.";
+    message.groups = t.get("groups", doc, &Count(1, 1_000_000), base.groups);
+    let doc = "How often a message is worked on: after each hop but the last its worker sends it on.";
+    message.hops = t.get("hops", doc, &Count(1, MOST_HOPS), base.hops);
+    let doc = "Bodies above this go to S3, and messages carry where they are; without it bodies are sent as they are.";
+    let most = Bytes { least: 1, most: units::MB, bare: true };
+    message.claim_check = t.optional("claim-check", doc, &most).or(base.claim_check);
+    if !of_stream {
+        common(t, &mut message);
+    }
+    if t.clean() && message.claim_check.is_none() && u64::from(message.body_bytes.1) > u64::from(units::MB) {
+        let is = units::show_size(message.body_bytes.1.into());
+        t.problem(
             "body",
-            "Body length: a size, or the least and the most; bare numbers are bytes.",
-            &Range(Bytes { least: 1, most: units::MB, bare: true }),
-            default.body_bytes,
-        ),
-        alphabet: t.get("alphabet", "The characters that bodies are made of.", &Alphabet, default.alphabet),
-        memory_bytes: t.get("memory", doc, &memory, 0).into(),
-        groups: t.get(
-            "groups",
-            "Message groups (tenants) to draw from; 1 means none.",
-            &Count(1, 1_000_000),
-            default.groups,
-        ),
-    };
+            format!("{is} is above 1 MB, which SQS refuses; write less, or add claim-check = \"256 KB\""),
+        );
+    }
     Some(message)
+}
+
+/// What is common to the messages of all streams.
+fn common(t: &mut Table<'_>, message: &mut Message) {
+    let doc = "Share of the work that is computing rather than waiting, 0 to 1: what a small CPU slows down.";
+    message.cpu_share = t.get("cpu-share", doc, &Number(0.0, 1.0), message.cpu_share);
+    let doc = "The characters that bodies are made of.";
+    message.alphabet = t.get("alphabet", doc, &Alphabet, message.alphabet.clone());
+    let doc = "Memory that the work touches on a real worker; a simulation has no use for it.";
+    message.memory_bytes =
+        t.get("memory", doc, &Bytes { least: 0, most: 2 * units::GB, bare: false }, 0).into();
 }
 
 /// Characters of bodies: printable ASCII, each once.

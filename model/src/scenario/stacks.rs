@@ -2,18 +2,18 @@
 
 use super::kinds::{At, Bytes, Choice, Count, Flag, Kind, Megabytes, Number, Span, Sub};
 use super::lists::{Command, List};
-use super::problem::{clipped, quoted};
+use super::problem::{alternatives, clipped, quoted};
 use super::scaling::policy;
+use super::streams::{self, Consumer, NAME_PATTERN, Split, is_name};
 use super::table::Table;
-use super::tree::Value;
+use super::tree::{Node, Value};
 use super::{
-    Architecture, Capacity, Delete, Ec2, Ecs, INSTANCE_TYPES, InitDuration, Lambda, Package, Platform, Poll,
-    ProvisionedPollers, Provisioning, Queue, Runtime, Stack, Worker, check,
+    Architecture, BetweenHops, Capacity, Delete, Ec2, Ecs, INSTANCE_TYPES, InitDuration, Lambda, Package,
+    Platform, Poll, ProvisionedPollers, Provisioning, Queue, Runtime, Stack, Worker, check,
 };
 use crate::time::{DAY, HOUR, MINUTE, SECOND};
 use serde_json::{Value as Json, json};
 
-const NAME_PATTERN: &str = "^[a-z][a-z0-9-]{0,31}$";
 /// Log bytes per message when the scenario doesn't say: one JSON line.
 const LOG_BYTES: u32 = 200;
 const ARCHITECTURES: [(Architecture, &str); 2] = [(Architecture::X86, "x86"), (Architecture::Arm, "arm")];
@@ -24,6 +24,8 @@ pub(super) struct Stacks {
     pub(super) queue: Queue,
     /// Concurrent executions of the account.
     pub(super) limit: u64,
+    /// Names of the scenario's streams.
+    pub(super) streams: Vec<String>,
 }
 
 impl Kind for Stacks {
@@ -49,7 +51,7 @@ impl Kind for Stacks {
     }
 
     fn schema(&self) -> Json {
-        let stack = Table::describe(|t: &mut Table<'_>| keys(t, "", self.queue, self.limit));
+        let stack = Table::describe(|t: &mut Table<'_>| keys(t, "", self));
         json!({
             "type": "object",
             "minProperties": 2,
@@ -66,8 +68,7 @@ impl Kind for Stacks {
 
 impl Stacks {
     fn stack(&self, name: &str, at: &At<'_>) -> Option<Stack> {
-        let letters = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        if !letters || !name.starts_with(|c: char| c.is_ascii_lowercase()) || name.len() > 32 {
+        if !is_name(name) {
             at.problem(format!(
                 "{} can't name a stack; write a lower-case letter and up to 31 of a-z, 0-9 and -",
                 quoted(name)
@@ -78,7 +79,7 @@ impl Stacks {
             at.problem(format!("{} is not a stack; write [stacks.{}]", at.node.show(), clipped(name)));
             return None;
         }
-        Table::read(at, |t| keys(t, name, self.queue, self.limit)).flatten()
+        Table::read(at, |t| keys(t, name, self)).flatten()
     }
 }
 
@@ -88,8 +89,85 @@ enum Which {
     Lambda,
 }
 
-/// The keys of a stack.
-fn keys(t: &mut Table<'_>, name: &str, base: Queue, limit: u64) -> Option<Stack> {
+/// The keys of a stack: how its streams are mapped to it, and what drains them.
+fn keys(t: &mut Table<'_>, name: &str, of: &Stacks) -> Option<Stack> {
+    let mapping = streams::mapping(t, &of.streams);
+    let doc = "With split = \"consumers\": keys of this stack, by stream, where its consumer differs.";
+    let own = t.optional("consumers", doc, &Consumers).unwrap_or_default();
+    let stack = drained(t, name, of)?;
+    let mut stack = Stack { streams: mapping.streams, split: mapping.split, ..stack };
+    if t.clean() {
+        stack.consumers = consumers(t, &stack, of, &own);
+        check::split(t, &stack, &of.streams);
+    }
+    Some(stack)
+}
+
+/// What each stream of the stack is drained by, if each has a consumer of its own.
+fn consumers(t: &Table<'_>, stack: &Stack, of: &Stacks, own: &[(String, Node)]) -> Vec<Consumer> {
+    if stack.split != Split::Consumers {
+        if t.has("consumers") {
+            t.problem("consumers", "needs split = \"consumers\"; add it, or remove this".into());
+        }
+        return Vec::new();
+    }
+    let drained = stack.drained(of.streams.len());
+    for (name, _) in own {
+        if !drained.iter().any(|at| of.streams[*at] == *name) {
+            let names: Vec<&str> = drained.iter().map(|at| of.streams[*at].as_str()).collect();
+            let text = format!("names no stream of this stack; write {}", alternatives(&names));
+            t.problem(&format!("consumers.{name}"), text);
+        }
+    }
+    let consumer = |stream: usize| {
+        let node = own.iter().find(|(name, _)| *name == of.streams[stream]).map(|(_, node)| node);
+        let differing = match node {
+            Some(node) => t.overlaid(node, |t| self::drained(t, &stack.name, of))?,
+            None => stack.clone(),
+        };
+        Some(Consumer { stream, queue: differing.queue, platform: differing.platform })
+    };
+    drained.into_iter().filter_map(consumer).collect()
+}
+
+/// Tables by name, read when it is known what they differ from.
+struct Consumers;
+
+impl Kind for Consumers {
+    type Out = Vec<(String, Node)>;
+
+    fn read(&self, at: &At<'_>) -> Option<Self::Out> {
+        for entry in at.node.entries() {
+            if !matches!(entry.node.value, Value::Table(_)) {
+                at.problem(format!(
+                    "{} is not a table; write [{}.{}]",
+                    entry.node.show(),
+                    at.path,
+                    clipped(&entry.key)
+                ));
+                return None;
+            }
+        }
+        match at.node.value {
+            Value::Table(_) => {
+                Some(at.node.entries().iter().map(|entry| (entry.key.clone(), entry.node.clone())).collect())
+            }
+            _ => at.is_not("a table of consumers", &self.example()),
+        }
+    }
+
+    fn schema(&self) -> Json {
+        json!({ "type": "object", "additionalProperties": { "type": "object" } })
+    }
+
+    fn example(&self) -> String {
+        "{ login = { memory = \"1 GB\" } }".into()
+    }
+}
+
+/// The keys of a queue with what drains it.
+fn drained(t: &mut Table<'_>, name: &str, of: &Stacks) -> Option<Stack> {
+    let (base, limit) = (of.queue, of.limit);
     let doc = "This stack's queue, where it differs from [queue].";
     let sub = Sub("{ visibility-timeout = \"30s\" }", |t: &mut Table<'_>| Some(queue(t, base)));
     let queue = t.optional("queue", doc, &sub).unwrap_or(base);
@@ -303,6 +381,12 @@ fn worker(t: &mut Table<'_>) -> Worker {
             "On SIGTERM: finish what was received, or go on until SIGKILL.",
             &Flag,
             default.drains_on_sigterm,
+        ),
+        between_hops: t.get(
+            "between-hops",
+            "How a worker sends on a message that has further hops: to the queue, or within the task.",
+            &Choice(vec![(BetweenHops::Sqs, "sqs"), (BetweenHops::Memory, "memory")]),
+            default.between_hops,
         ),
     }
 }

@@ -181,6 +181,21 @@ impl<'a> Table<'a> {
         entries.iter().map(|entry| (entry.key.as_str(), self.at(entry))).collect()
     }
 
+    /// Reads this table with the keys of `over` in the place of its own.
+    pub(super) fn overlaid<T>(
+        &self,
+        over: &Node,
+        read: impl FnOnce(&mut Table<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let node = super::streams::overlaid(self.node?, over);
+        Table::read(&At { cx: self.cx, node: &node, path: self.path.clone() }, read).flatten()
+    }
+
+    /// Records that a key that has to be there is not.
+    pub(super) fn lacks(&self, key: &str, example: &str) {
+        self.missing(key, example);
+    }
+
     /// Whether the key is written.
     pub(super) fn has(&self, key: &str) -> bool {
         self.node.is_some_and(|node| node.get(key).is_some())
@@ -239,7 +254,7 @@ impl<'a> Table<'a> {
     }
 
     fn refuse_unknown(&self) {
-        const FEW: usize = 13;
+        const FEW: usize = 14;
         if self.lenient {
             return;
         }

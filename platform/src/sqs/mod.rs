@@ -9,6 +9,7 @@
 //! Time must not go backwards.
 
 mod deadlines;
+mod parted;
 mod wire;
 
 use deadlines::{Deadline, Deadlines};
@@ -16,6 +17,7 @@ use model::random::Stream;
 use model::scenario;
 use model::scenario::Parameters;
 use model::time::Nanos;
+use parted::Parted;
 use std::collections::VecDeque;
 
 /// Attributes and beliefs that a queue follows.
@@ -183,6 +185,7 @@ pub struct Queue<P> {
     departures: Vec<Departure<P>>,
     stream: Stream,
     deletes_until_duplicate: u64,
+    parted: Option<Parted<P>>,
 }
 
 impl<P: Copy> Queue<P> {
@@ -205,6 +208,7 @@ impl<P: Copy> Queue<P> {
             departures: Vec::new(),
             stream,
             deletes_until_duplicate: u64::MAX,
+            parted: None,
         };
         queue.draw_duplicate();
         queue
@@ -307,7 +311,10 @@ impl<P: Copy> Queue<P> {
     /// Puts a message where receives can find it.
     #[inline(always)]
     fn show(&mut self, message: Waiting<P>, in_front: bool) {
-        let shard = self.stream.between(0, u64::from(self.settings.shards) - 1) as usize;
+        let shard = match self.parted {
+            None => self.stream.between(0, u64::from(self.settings.shards) - 1) as usize,
+            Some(parted) => self.server_of(parted, &message),
+        };
         if in_front {
             self.shards[shard].push_front(message);
         } else {

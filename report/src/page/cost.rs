@@ -226,8 +226,11 @@ fn of(cost: &Cost, item: Item) -> f64 {
 }
 
 fn is_compute(item: Item) -> bool {
-    use Item::{CloudwatchAlarms, CloudwatchMetrics, LambdaRequests, LogBytes, SqsRequests};
-    !matches!(item, SqsRequests | LambdaRequests | LogBytes | CloudwatchAlarms | CloudwatchMetrics)
+    use Item::{CloudwatchAlarms, CloudwatchMetrics, LambdaRequests, LogBytes, S3Requests, SqsRequests};
+    !matches!(
+        item,
+        SqsRequests | LambdaRequests | LogBytes | CloudwatchAlarms | CloudwatchMetrics | S3Requests
+    )
 }
 
 /// Item by item; a row per item and variant, two columns per stack.

@@ -230,6 +230,7 @@ pub(crate) fn scenario(phases: Vec<Phase>) -> Scenario {
         message: Message { work, cpu_share: 0.25, failure: 0.1, ..Message::default() },
         stacks: Vec::new(),
         faults: Vec::new(),
+        streams: Vec::new(),
         expect: Vec::new(),
         parameters: Parameters::default(),
     }

@@ -7,7 +7,8 @@ mod polling;
 
 use crate::books::{Attempt, Books, Load};
 use crate::cpu::{CpuShare, CpuUse};
-use crate::engine::{Consumer, World};
+use crate::engine::{self, Consumer, World};
+use crate::errands::Errands;
 use crate::events::{Due, Token};
 use crate::faults::{Calls, Faults, fails};
 use model::random::{Sampler, Stream};
@@ -32,6 +33,8 @@ mod kind {
     pub(super) const SCHEDULED: u32 = 10;
     /// The id is a fault's.
     pub(super) const FAULT: u32 = 11;
+    /// A message is sent on; the id is a slot.
+    pub(super) const SEND_ON: u32 = 12;
 }
 
 /// A message on its way through a task.
@@ -41,6 +44,10 @@ struct Entry {
     receive_count: u32,
     work: Nanos,
     fails: bool,
+    /// Whether its worker sends it on.
+    onward: bool,
+    /// Bytes of its body in S3.
+    object: u32,
     received_at: Nanos,
     /// When the worker has the answer to its receive.
     here_at: Nanos,
@@ -109,6 +116,7 @@ pub(crate) struct EcsStack {
     busy: u32,
     receive_latency: Sampler,
     delete_latency: Sampler,
+    errands: Errands,
     stream: Stream,
     cpu: CpuShare,
     cpu_use: CpuUse,
@@ -133,6 +141,7 @@ impl EcsStack {
             busy: 0,
             receive_latency: Sampler::lognormal(beliefs.sqs_receive_median, beliefs.sqs_receive_p99),
             delete_latency: Sampler::lognormal(beliefs.sqs_delete_median, beliefs.sqs_delete_p99),
+            errands: Errands::new(beliefs),
             stream: stack_seed("calls"),
             cpu: CpuShare { share: message.cpu_share, vcpus: f64::from(config.cpu_units) / 1024.0 },
             cpu_use: CpuUse::default(),
@@ -160,7 +169,9 @@ impl EcsStack {
         state.busy += 1;
         let (busy, seat) = (state.busy, state.seat);
         self.busy += 1;
-        let finished_at = started_at + self.cpu.stretch(entry.work, busy);
+        let errands = self.errands.time(&mut self.stream, entry.object, entry.onward && !entry.fails);
+        let finished_at = started_at + self.cpu.stretch(entry.work, busy) + errands;
+        self.world.books.fetched(entry.object);
         let ends = match self.worker.delete {
             Delete::Each if !entry.fails => finished_at + self.delete_latency.draw(&mut self.stream),
             Delete::Each | Delete::Batch => finished_at,
@@ -171,9 +182,25 @@ impl EcsStack {
             self.cpu_use.change(now, cpu_rate, self.busy);
         }
         let id = seat * self.worker.concurrency + index;
+        if entry.onward && !entry.fails {
+            self.world.events.push(finished_at, kind::SEND_ON, id);
+        }
         let token = self.world.events.push(ends, kind::WORK, id);
         let slot = Slot { token, entry: Some(entry), started_at, finished_at, cpu_rate };
         self.tasks[task as usize].slots[index as usize] = slot;
+    }
+
+    /// A worker sends a message on, unless its task was lost meanwhile.
+    fn send_on(&mut self, due: Due) {
+        let task = self.seats[(due.id / self.worker.concurrency) as usize];
+        let index = (due.id % self.worker.concurrency) as usize;
+        let slot = self.tasks[task as usize].slots.get(index).filter(|slot| slot.finished_at == due.at);
+        let Some((slot, entry)) = slot.and_then(|slot| Some((slot, slot.entry?))) else { return };
+        let attempt = attempt_of(&entry, slot.started_at, slot.finished_at, task);
+        let World { queue, books, .. } = &mut self.world;
+        if let Some(next) = books.send_on(queue, &attempt) {
+            engine::send(self, due.at, next);
+        }
     }
 
     /// The work on a message is over, and its delete is answered.
@@ -278,6 +305,8 @@ fn entry_of(load: &Load, received: Received, received_at: Nanos) -> Entry {
         receive_count: received.receive_count,
         work: load.work,
         fails: load.fails(received.receive_count),
+        onward: load.onward(),
+        object: load.object(),
         received_at,
         here_at: received_at,
     }
@@ -314,7 +343,7 @@ impl Consumer for EcsStack {
             Books::held(load);
             buffer.push_back(entry_of(load, received, now));
         });
-        books.received(1, u64::from(load.bytes));
+        books.received(1, books.payload(&load));
         books.counters.not_visible_max = books.counters.not_visible_max.max(queue.in_flight());
         self.received(now, task, 1);
         true
@@ -337,6 +366,7 @@ impl Consumer for EcsStack {
             kind::POLL => self.polled(due),
             kind::EMPTY => self.came_back_empty(due),
             kind::KILL => self.kill(due.at, due.id),
+            kind::SEND_ON => self.send_on(due),
             _ => self.handle_control(due),
         }
     }

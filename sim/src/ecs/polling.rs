@@ -37,7 +37,7 @@ impl EcsStack {
         let buffer = &mut self.tasks[task as usize].buffer;
         let polled = queue.receive(now, most, polling, self.visibility_timeout, |received, load| {
             Books::held(load);
-            bytes += u64::from(load.bytes);
+            bytes += books.payload(load);
             buffer.push_back(entry_of(load, received, now));
         });
         let Ok(count @ 1..) = polled else {

@@ -1,6 +1,8 @@
 //! What the handler makes of a batch.
 
-use super::{Fate, LambdaStack};
+use super::{Entry, Fate, LambdaStack, kind};
+use crate::books::Attempt;
+use crate::engine::{self, World};
 use model::time::Nanos;
 
 impl LambdaStack {
@@ -16,7 +18,10 @@ impl LambdaStack {
         let mut end = first;
         for entry in &mut batch.entries {
             entry.started_at = clock.min(limit);
-            let finished = clock + self.cpu.stretch(entry.work, at_once);
+            let onward = entry.onward && !entry.fails;
+            let errands = self.errands.time(&mut self.stream, entry.object, onward);
+            self.world.books.fetched(entry.object);
+            let finished = clock + self.cpu.stretch(entry.work, at_once) + errands;
             if finished > limit {
                 (batch.failed, batch.reset, end) = (true, true, limit);
                 if parallel { continue } else { break }
@@ -31,11 +36,31 @@ impl LambdaStack {
                 }
             } else {
                 entry.outcome = Fate::Succeeded;
+                if onward {
+                    self.world.events.push(finished, kind::SEND_ON, number);
+                }
             }
             if !parallel {
                 clock = finished;
             }
         }
         end.min(limit)
+    }
+
+    /// The handler sends on what it has just finished, unless its environment crashed meanwhile.
+    pub(super) fn send_on(&mut self, now: Nanos, number: u32) {
+        let batch = &self.batches[number as usize];
+        let done =
+            |entry: &Entry| entry.onward && entry.finished_at == now && entry.outcome == Fate::Succeeded;
+        // Those of one instant have an event each.
+        let Some(at) = batch.entries.iter().position(done) else { return };
+        let Entry { receipt, received_at, started_at, finished_at, receive_count, .. } = batch.entries[at];
+        let (worker, cold) = (batch.worker, batch.cold);
+        let attempt = Attempt { receipt, received_at, started_at, finished_at, receive_count, worker, cold };
+        self.batches[number as usize].entries[at].onward = false;
+        let World { queue, books, .. } = &mut self.world;
+        if let Some(next) = books.send_on(queue, &attempt) {
+            engine::send(self, now, next);
+        }
     }
 }

@@ -8,6 +8,7 @@ mod meter;
 use crate::books::{Books, Load};
 use crate::cpu::CpuShare;
 use crate::engine::{Consumer, World};
+use crate::errands::Errands;
 use crate::events::{Due, Token};
 use crate::faults::{Calls, Faults, fails};
 use meter::{Bill, Totals, WindowCounts};
@@ -31,6 +32,8 @@ mod kind {
     pub(super) const DELETE: u32 = 7;
     /// The id is a fault's.
     pub(super) const FAULT: u32 = 8;
+    /// Messages of a batch are sent on; the id is its number.
+    pub(super) const SEND_ON: u32 = 9;
 }
 
 /// One message of a batch, and what its invocation makes of it.
@@ -39,6 +42,10 @@ struct Entry {
     receipt: Receipt,
     receive_count: u32,
     fails: bool,
+    /// Whether its worker sends it on.
+    onward: bool,
+    /// Bytes of its body in S3.
+    object: u32,
     work: Nanos,
     received_at: Nanos,
     started_at: Nanos,
@@ -97,6 +104,7 @@ pub(crate) struct LambdaStack {
     pace_pending: bool,
     busy: u32,
     samplers: Samplers,
+    errands: Errands,
     stream: Stream,
     /// Time that the computing part of work takes, as a multiple of a full vCPU's.
     cpu: CpuShare,
@@ -120,10 +128,12 @@ struct Samplers {
 
 impl LambdaStack {
     pub(crate) fn new(world: World, scenario: &Scenario, stack: &Stack, config: &Lambda) -> Self {
-        let (beliefs, message) = (&scenario.parameters, &scenario.message);
+        let beliefs = &scenario.parameters;
+        let pointer = beliefs.claim_check_bytes;
+        let payload_max = scenario.messages().iter().map(|message| message.payload_max(pointer)).max();
         let stack_seed = |what: &str| Stream::new(scenario.seed, &format!("{} {what}", stack.name));
         let faults = Faults::of(scenario, stack);
-        let batching = Batching::new(config, beliefs, u64::from(message.body_bytes.1));
+        let batching = Batching::new(config, beliefs, payload_max.unwrap_or(0));
         let vcpus = f64::from(config.memory_mb) / beliefs.lambda_mb_per_vcpu.max(1) as f64;
         let mut new = Self {
             world,
@@ -152,8 +162,9 @@ impl LambdaStack {
                 init_limit: beliefs.lambda_init_limit,
                 call_retry: beliefs.esm_call_retry.max(MILLISECOND),
             },
+            errands: Errands::new(beliefs),
             stream: stack_seed("calls"),
-            cpu: CpuShare { share: message.cpu_share, vcpus },
+            cpu: CpuShare { share: scenario.message.cpu_share, vcpus },
             totals: Totals::default(),
             window: WindowCounts::default(),
             last_throttle: None,
@@ -250,7 +261,7 @@ impl LambdaStack {
         let World { queue, books, .. } = &mut self.world;
         let polled = queue.receive(now, most, Polling::Long, self.visibility_timeout, |received, load| {
             Books::held(load);
-            bytes += u64::from(load.bytes);
+            bytes += books.payload(load);
             batch.drop_at = batch.drop_at.min(received.visible_at);
             batch.entries.push(entry_of(received, load, now));
         });
@@ -321,6 +332,8 @@ fn entry_of(received: Received, load: &Load, now: Nanos) -> Entry {
         receipt: received.receipt,
         receive_count: received.receive_count,
         fails: load.fails(received.receive_count),
+        onward: load.onward(),
+        object: load.object(),
         work: load.work,
         received_at: now,
         started_at: now,
@@ -348,15 +361,16 @@ impl Consumer for LambdaStack {
         let number = self.allocate(now);
         let batch = &mut self.batches[number as usize];
         let World { queue, books, .. } = &mut self.world;
+        let bytes = books.payload(&load);
         queue.send_to_waiting(now, load, self.visibility_timeout, |received, load| {
             Books::held(load);
             batch.drop_at = received.visible_at;
-            batch.payload = self.batching.payload(1, u64::from(load.bytes));
+            batch.payload = self.batching.payload(1, bytes);
             batch.entries.push(entry_of(received, load, now));
         });
-        books.received(1, u64::from(load.bytes));
+        books.received(1, bytes);
         books.counters.not_visible_max = books.counters.not_visible_max.max(queue.in_flight());
-        self.mapping.received(u64::from(load.bytes));
+        self.mapping.received(bytes);
         self.fill_or_invoke(now, number);
         true
     }
@@ -385,6 +399,7 @@ impl Consumer for LambdaStack {
             // The environment crashed before.
             kind::END => {}
             kind::DELETE => self.delete(due.at, due.id),
+            kind::SEND_ON => self.send_on(due.at, due.id),
             kind::ASK => self.ask(due.at),
             kind::FAULT => self.fault(due.at, due.id),
             kind::RETRY => self.retry(due.at, due.id),

@@ -4,13 +4,13 @@ use crate::worlds::scenario;
 use model::breakdown::Part;
 use model::plan::Plan;
 use model::random::Stream;
-use model::record::check_order;
+use model::record::{Ledger, check_order};
 use model::run::StackRun;
 use model::scenario::{
-    Adjustment, Alarm, AlarmMetric, Arrivals, Batches, Capacity, Comparison, Delete, Distribution, Ec2, Ecs,
-    Fault, FaultKind, INSTANCE_TYPES, Lambda, Message, MissingData, Parameters, Phase, Platform, Poll,
-    ProvisionedPollers, Queue, Rate, ScalingPolicy, Scenario, Stack, Statistic, Step, StepScaling,
-    TargetTracking, Worker,
+    Adjustment, Alarm, AlarmMetric, Arrivals, Batches, BetweenHops, Capacity, Comparison, Consumer, Delete,
+    Distribution, Ec2, Ecs, Fault, FaultKind, INSTANCE_TYPES, Lambda, Load, Message, MessageStream,
+    MissingData, Parameters, Phase, Platform, Poll, ProvisionedPollers, Queue, Rate, ScalingPolicy, Scenario,
+    Split, Stack, Statistic, Step, StepScaling, TargetTracking, Worker,
 };
 use model::time::{HOUR, MILLISECOND, MINUTE, Nanos, SECOND};
 use model::windows::Stage;
@@ -18,6 +18,51 @@ use sim::{Options, Provenance};
 
 /// A scenario drawn from `seed`: everything that can interact, at odd settings.
 fn random_scenario(seed: u64) -> Scenario {
+    let plain = random_plain_scenario(seed);
+    let mut s = Stream::new(seed, "random journeys");
+    let hops = if s.chance(0.4) { s.between(1, 4) as u32 } else { 1 };
+    let groups = if s.chance(0.2) { 7 } else { 1 };
+    let claim_check = s.chance(0.2).then_some(50_000);
+    let message = Message { hops, groups, claim_check, ..plain.message.clone() };
+    let mut stacks = plain.stacks;
+    for stack in &mut stacks {
+        if let Platform::Ecs(ecs) = &mut stack.platform
+            && s.chance(0.3)
+        {
+            ecs.worker.between_hops = BetweenHops::Memory;
+        }
+    }
+    let mut streams = Vec::new();
+    if s.chance(0.4) {
+        let fast = Message { hops: s.between(1, 3) as u32, failure: 0.0, ..message.clone() };
+        let own = Load::Phases(vec![Phase {
+            name: "own".into(),
+            duration: Some(s.between(1, 200) * SECOND),
+            arrivals: Arrivals::Poisson(Rate::Constant(2.0)),
+        }]);
+        let stream = |name: &str, load, message| MessageStream { name: name.into(), load, message };
+        streams = vec![
+            stream("most", Load::Share(0.8), message.clone()),
+            stream("some", Load::Share(0.2), fast.clone()),
+            stream("own", own, fast),
+        ];
+        stacks.iter_mut().for_each(|stack| part(stack, &mut s));
+    }
+    Scenario { message, stacks, streams, ..plain }
+}
+
+/// One queue for all, one for each, or a consumer for each.
+fn part(stack: &mut Stack, s: &mut Stream) {
+    let is_ecs = matches!(stack.platform, Platform::Ecs(_));
+    stack.split = [Split::None, if is_ecs { Split::Queues } else { Split::None }, Split::Consumers]
+        [s.between(0, 2) as usize];
+    if stack.split == Split::Consumers {
+        let consumer = |stream| Consumer { stream, queue: stack.queue, platform: stack.platform.clone() };
+        stack.consumers = (0..3).map(consumer).collect();
+    }
+}
+
+fn random_plain_scenario(seed: u64) -> Scenario {
     let mut s = Stream::new(seed, "random scenario");
     let rate = s.between(1, 60) as f64;
     let arrivals = match s.between(0, 3) {
@@ -136,6 +181,7 @@ fn ecs(s: &mut Stream) -> Platform {
             delete: if batch_delete { Delete::Batch } else { Delete::Each },
             idle_sleep: [0, s.between(0, 3) * SECOND][s.between(0, 1) as usize],
             drains_on_sigterm: s.chance(0.7),
+            ..Worker::default()
         },
         stop_timeout: s.between(2, 40) * SECOND,
         scaling: (0..s.between(0, 3)).map(|_| policy(s)).collect(),
@@ -207,6 +253,26 @@ fn check_parts(stack: &StackRun, warmup: Nanos) -> Result<(), String> {
     if close && all { Ok(()) } else { Err(format!("{parts} of {mean} ms, {} messages", latencies.len())) }
 }
 
+/// The accounts of streams and hops are those of the stack.
+fn check_streams(scenario: &Scenario, ledger: Ledger, stack: &StackRun, recorded: u64) {
+    let whole: Vec<_> = stack.streams.iter().filter(|row| row.hop == 0).collect();
+    if whole.is_empty() {
+        return;
+    }
+    assert_eq!(whole.len(), scenario.streams.len().max(1));
+    let sum = |of: fn(&Ledger) -> u64| whole.iter().map(|row| of(&row.ledger)).sum::<u64>();
+    assert!(whole.iter().all(|row| row.ledger.balances()), "{whole:?}");
+    let of = |ledger: &Ledger| ledger.planned;
+    assert_eq!(sum(of), of(&ledger));
+    assert_eq!(sum(Ledger::done), ledger.done());
+    assert_eq!(sum(|l| l.dead_lettered), ledger.dead_lettered);
+    assert_eq!(whole.iter().map(|row| row.latency.total()).sum::<u64>(), recorded);
+    for pair in stack.streams.windows(2).filter(|pair| pair[1].hop > 1) {
+        // What a hop sends on is what comes to the next.
+        assert_eq!(pair[0].ledger.completed, pair[1].ledger.planned, "{pair:?}");
+    }
+}
+
 fn check_world(seed: u64) {
     let scenario = random_scenario(seed);
     let planned = Plan::new(&scenario).count() as u64;
@@ -235,6 +301,7 @@ fn check_world(seed: u64) {
                 stack.series(&metered.series_name()).map(|s| s.points.iter().map(|p| p.1).sum::<f64>());
             assert_eq!(series, Some(metered.quantity as f64), "{name}: {:?}", metered.item);
         }
+        check_streams(&scenario, ledger, stack, recorded);
         assert_eq!(records.len() as u64, if seed.is_multiple_of(4) { planned } else { 0 }, "{name}");
         for record in records {
             check_order(record).unwrap_or_else(|error| panic!("{name}: {error}"));

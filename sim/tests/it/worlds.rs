@@ -24,6 +24,7 @@ pub(crate) fn scenario(rate: f64, duration: Nanos, work: Distribution, stacks: V
         message: Message { work, ..Message::default() },
         stacks,
         faults: Vec::new(),
+        streams: Vec::new(),
         expect: Vec::new(),
         parameters: Parameters::default(),
     }
