@@ -258,6 +258,7 @@ fn every_unit_of_an_expectation() {
         "[[expect]]\nstack = \"ecs\"\nmetric = \"backlog-max\"\nbelow = 1000\n",
     );
     let expect = |stack: &str, metric: &str, below, limit| Expect {
+        stream: None,
         stack: stack.into(),
         metric: metric.into(),
         below,

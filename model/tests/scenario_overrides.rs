@@ -135,7 +135,7 @@ fn mistakes_name_the_override() {
         ),
         (
             "colour=red",
-            "--set colour=red: colour: unknown key; allowed here: \"title\", \"analysis\", \"seed\", \"region\", \"warmup\", \"drain-max\", \"phases\", \"message\", \"queue\", \"parameters\", \"stacks\", \"faults\" or \"expect\"",
+            "--set colour=red: colour: unknown key; allowed here: \"title\", \"analysis\", \"seed\", \"region\", \"warmup\", \"drain-max\", \"phases\", \"message\", \"streams\", \"queue\", \"parameters\", \"stacks\", \"faults\" or \"expect\"",
         ),
         (
             "a.b.c.d.e.f.g.h.i.j.k.l.m=1",

@@ -21,6 +21,7 @@ mod pairs;
 pub mod price_table;
 pub mod prices;
 mod side_by_side;
+mod streams;
 mod summary;
 pub mod sweep;
 mod text;

@@ -159,6 +159,13 @@ pub const METRICS: &[Metric] = &[
     of("completed-more-than-once", "Completed more than once", SCALING, FEWER, |v| {
         Some(v.entry.ledger.completed_more as f64)
     }),
+    of(
+        "shared-workers",
+        "Worked on after another group's message",
+        SCALING,
+        (Unit::Share, Better::Lower),
+        |v| v.shared_workers(),
+    ),
     of("cost-run", "This run", COST, CHEAPER, |v| v.total_cost()),
     of("cost-per-million", "Per million messages", COST, CHEAPER, |v| v.cost_per_million()),
     of("cost-per-month", "Per month at this load", COST, CHEAPER, |v| v.cost_per_month()),

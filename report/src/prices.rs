@@ -295,8 +295,12 @@ mod tests {
         for region in &list.regions {
             let prices = Prices::for_region(region).unwrap();
             for item in Item::ALL {
-                for variant in ["x86", "arm"] {
-                    let variant = if item == Item::Ec2Instances { "m7i.large" } else { variant };
+                let variants = match item {
+                    Item::Ec2Instances => ["m5.large", "m7i.large"],
+                    Item::S3Requests => ["put", "get"],
+                    _ => ["x86", "arm"],
+                };
+                for variant in variants {
                     assert!(prices.price(item, variant).is_some(), "{} {variant} in {region}", item.name());
                 }
             }

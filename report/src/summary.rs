@@ -5,6 +5,7 @@ use crate::cost::CostLine;
 use crate::difference::Difference;
 use crate::judgement::{Judgement, Row};
 use crate::prices::price_list_date;
+use crate::streams;
 use crate::view::StackView;
 use serde_json::{Map, Value, json};
 
@@ -46,6 +47,7 @@ pub fn summary(judgement: &Judgement) -> Value {
             Err(why) => json!({ "error": why }),
         }),
         "ledgers": by_stack(judgement, |view| json!(view.entry.ledger)),
+        "streams": by_stack(judgement, streams::json),
     })
 }
 

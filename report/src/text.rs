@@ -9,6 +9,7 @@ use crate::estimate::Estimate;
 use crate::format::{self, ABSENT, NBSP, counted};
 use crate::judgement::{Judgement, Row};
 use crate::prices::{Prices, price_list_date};
+use crate::streams;
 use crate::view::StackView;
 use model::record::Ledger;
 use model::run::Manifest;
@@ -252,8 +253,31 @@ fn tail(out: &mut String, judgement: &Judgement) {
         let line = check::render::expectation_line;
         expectations.iter().for_each(|expectation| _ = writeln!(out, "  {}", line(expectation)));
     }
+    streams_table(out, judgement);
     let _ = writeln!(out);
     accounts(judgement).iter().for_each(|line| _ = writeln!(out, "{line}"));
+}
+
+/// Streams and hops of each stack, if there are several.
+fn streams_table(out: &mut String, judgement: &Judgement) {
+    let rows = streams::rows(&judgement.views);
+    if rows.is_empty() {
+        return;
+    }
+    let mut lines: Vec<Vec<String>> = vec![streams::HEAD.map(|cell| cell.to_owned()).to_vec()];
+    lines.extend(rows);
+    // The first two columns are words.
+    let words = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let (stack, messages) = (words(0), words(1));
+    let joined = |line: &Vec<String>| {
+        let mut cells = vec![format!("  {:stack$}   {:messages$}", line[0], line[1])];
+        cells.extend(line[2..].iter().cloned());
+        cells
+    };
+    let lines: Vec<Vec<String>> = lines.iter().map(joined).collect();
+    let widths = widths(&lines);
+    let _ = writeln!(out, "\nStreams and hops");
+    lines.iter().for_each(|line| print(out, line, &widths, ""));
 }
 
 /// The ledger of each stack, and what must be known about the bills.

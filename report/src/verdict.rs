@@ -193,6 +193,10 @@ pub(crate) fn decide(views: &[StackView], rows: &[Row], objections: &[String]) -
     if views.len() < 2 {
         return Verdict::Withheld("there are no two stacks to compare".into());
     }
+    if views.iter().any(|view| view.entry.ledger.planned != views[0].entry.ledger.planned) {
+        let why = "the stacks drain different streams, so they were not offered the same messages";
+        return Verdict::Withheld(why.into());
+    }
     if let Some(axis) = completion(views, rows) {
         return Verdict::Lead { leaders: axis.leaders.clone(), axes: vec![axis], unclear: Vec::new() };
     }

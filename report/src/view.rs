@@ -124,6 +124,16 @@ impl<'a> StackView<'a> {
         Some(self.after_warmup(name).map_or(0.0, |points| points.map(|p| p.1).sum::<f64>() + 0.0))
     }
 
+    /// The share of messages, each counted once per hop, whose worker had met a message of another group before; `None`
+    /// without groups.
+    #[must_use]
+    pub fn shared_workers(&self) -> Option<f64> {
+        let sum = |name: &str| self.after_warmup(name).map_or(0.0, |points| points.map(|p| p.1).sum::<f64>());
+        self.stack.series(metric::SHARED_WORKERS)?;
+        let all = sum(metric::COMPLETED) + sum(metric::SENT_ON);
+        (all > 0.0).then(|| sum(metric::SHARED_WORKERS) / all)
+    }
+
     /// Messages per second of a `Sum` series between warm-up and the end of the load, over whole periods.
     #[must_use]
     pub fn rate(&self, name: &str) -> Option<f64> {

@@ -9,6 +9,7 @@ use super::problem::{alternatives, quoted};
 use super::table::Table;
 use super::tree::Value;
 use super::units::{self, show_duration};
+use crate::streams::StreamRun;
 use crate::time::Nanos;
 use serde_json::{Value as Json, json};
 use std::fmt;
@@ -18,6 +19,8 @@ use std::fmt;
 pub struct Expect {
     /// The stack.
     pub stack: String,
+    /// One of its streams or hops, as in `login`, `hop 2` or `login hop 2`; `None` for all messages.
+    pub stream: Option<String>,
     /// The metric, as in `summary.json`, or short as `p99`.
     pub metric: String,
     /// Whether the value has to be below the threshold; else above.
@@ -59,7 +62,8 @@ impl fmt::Display for Limit {
 impl fmt::Display for Expect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let side = if self.below { "below" } else { "above" };
-        write!(f, "{} {} {side} {}", self.stack, self.metric, self.limit)
+        let stream = self.stream.as_ref().map_or_else(String::new, |stream| format!("{stream}/"));
+        write!(f, "{} {stream}{} {side} {}", self.stack, self.metric, self.limit)
     }
 }
 
@@ -71,6 +75,8 @@ pub(super) const MOST: usize = 100;
 /// The keys of an expectation.
 pub(super) fn expect(t: &mut Table<'_>) -> Option<Expect> {
     let stack = t.required("stack", "The stack.", &Line);
+    let doc = "One of its streams or hops, as reports call it, e.g. \"login\" or \"hop 2\"; without it all messages.";
+    let stream = t.optional("stream", doc, &Line);
     let doc = "The metric: a name of summary.json, such as latency-p99 (short: p99) or cost-per-million.";
     let metric = t.required("metric", doc, &Line);
     let below = t.optional("below", "The value has to be below this; write this or \"above\".", &Amount);
@@ -87,7 +93,7 @@ pub(super) fn expect(t: &mut Table<'_>) -> Option<Expect> {
             return None;
         }
     };
-    Some(Expect { stack: stack?, metric: metric?, below, limit })
+    Some(Expect { stack: stack?, stream, metric: metric?, below, limit })
 }
 
 /// Each expectation is of a stack that there is, and says something new.
@@ -98,12 +104,43 @@ pub(super) fn check(t: &Table<'_>, scenario: &Scenario) {
             let text = format!("{} names no stack; write {}", quoted(&expect.stack), alternatives(&names));
             t.problem(&format!("expect.{i}.stack"), text);
         }
-        let what = |expect: &Expect| (expect.stack.clone(), expect.metric.clone(), expect.below);
+        if let Some(stream) = &expect.stream
+            && !known_stream(scenario, stream)
+        {
+            let names = labels(scenario);
+            let text = match names.as_slice() {
+                [] => format!("{} names no stream, for all messages are alike; remove it", quoted(stream)),
+                names => {
+                    format!("{} names no stream or hop; write e.g. {}", quoted(stream), quoted(&names[0]))
+                }
+            };
+            t.problem(&format!("expect.{i}.stream"), text);
+        }
+        let what = |expect: &Expect| {
+            let Expect { stack, stream, metric, below, .. } = expect;
+            (stack.clone(), stream.clone(), metric.clone(), *below)
+        };
         if scenario.expect[..i].iter().any(|other| what(other) == what(expect)) {
             let text = "has a threshold of this kind already; keep the stricter one".into();
             t.problem(&format!("expect.{i}.metric"), text);
         }
     }
+}
+
+fn known_stream(scenario: &Scenario, stream: &str) -> bool {
+    labels(scenario).iter().any(|label| label == stream)
+}
+
+/// What reports call the streams and hops of a scenario.
+fn labels(scenario: &Scenario) -> Vec<String> {
+    let of = |(name, message): (&str, &super::Message)| {
+        let hops = if message.hops > 1 { message.hops } else { 0 };
+        let label = |hop| StreamRun { stream: name.into(), hop, ..StreamRun::default() }.label();
+        (0..=hops).map(label).collect::<Vec<_>>()
+    };
+    let all: Vec<String> =
+        scenario.stream_names().into_iter().zip(scenario.messages()).flat_map(of).collect();
+    if all.len() > 1 { all } else { Vec::new() }
 }
 
 /// A number with its unit: a span, dollars, a share, a rate; bare numbers are counts.

@@ -55,7 +55,7 @@ fn counts(key: &str) -> (i64, u64) {
 
 fn numbers(key: &str) -> (f64, f64) {
     match key {
-        "ecs-pull-mb-per-second" => (0.1, 100_000.0),
+        "ecs-pull-mb-per-second" | "s3-mb-per-second" => (0.1, 100_000.0),
         "ecs-pull-spread" => (0.0, 3.0),
         "spot-interruptions-per-hour" => (0.0, 3_600.0),
         _ => (0.0, 1.0),
@@ -63,9 +63,11 @@ fn numbers(key: &str) -> (f64, f64) {
 }
 
 /// Pairs of parameters of which the first must not be above the second.
-const ORDERED: [(&str, &str); 15] = [
+const ORDERED: [(&str, &str); 17] = [
     ("sqs-receive-median", "sqs-receive-p99"),
     ("sqs-delete-median", "sqs-delete-p99"),
+    ("sqs-send-median", "sqs-send-p99"),
+    ("s3-latency-min", "s3-latency-max"),
     ("sqs-short-poll-shards", "sqs-shards"),
     ("esm-idle", "esm-start"),
     ("esm-start", "esm-maximum"),

@@ -3,6 +3,7 @@
 use crate::judgement::objections;
 use crate::metrics::METRICS;
 use crate::options::Options;
+use crate::streams;
 use crate::view::StackView;
 use model::baseline::Baseline;
 use model::run::Run;
@@ -32,5 +33,10 @@ fn metrics(view: &StackView) -> BTreeMap<String, f64> {
         let (cold, all) = (view.lambda_sum(metric::COLD_STARTS)?, view.lambda_sum(metric::INVOCATIONS)?);
         (all > 0.0).then(|| (COLD_SHARE.into(), cold / all))
     };
-    of_table.chain(cold()).collect()
+    let of_streams = streams::of(view).into_iter().flat_map(|stream| {
+        let label = stream.run.label();
+        let one = |name: &str| Some((streams::key(&label, name), stream.metric(name)?));
+        streams::metrics().into_iter().filter_map(one).collect::<Vec<_>>()
+    });
+    of_table.chain(cold()).chain(of_streams).collect()
 }

@@ -5,6 +5,7 @@ use super::baseline::{COLD_SHARE, baseline};
 use crate::format::{self, Unit};
 use crate::idle;
 use crate::metrics::{Better, METRICS};
+use crate::streams;
 use model::baseline::{Baseline, Stack, edges};
 use model::run::Run;
 use model::scenario::{Expect, Limit};
@@ -21,6 +22,15 @@ pub fn metric(name: &str) -> Result<(&'static str, Unit), String> {
         .into_iter()
         .find(|(known, _)| *known == name || *known == full)
         .ok_or_else(|| format!("{name:?} is no metric; there are {}", metric_names().join(", ")))
+}
+
+/// The same of a metric that streams and hops have.
+fn metric_of_stream(name: &str) -> Result<(&'static str, Unit), String> {
+    let full = if name.starts_with('p') { format!("latency-{name}") } else { name.to_owned() };
+    let known = streams::metrics().into_iter().find(|known| *known == name || *known == full);
+    known.and_then(|known| Some((known, streams::unit(known)?))).ok_or_else(|| {
+        format!("{name:?} is no metric of a stream; there are {}", streams::metrics().join(", "))
+    })
 }
 
 /// Metrics of which it is known whether more is better or worse.
@@ -43,7 +53,10 @@ pub fn understood(expect: &[Expect]) -> Result<(), Vec<String>> {
 
 /// The metric's name and unit, and the threshold in it.
 fn threshold(expect: &Expect) -> Result<(&'static str, Unit, f64), String> {
-    let (name, unit) = metric(&expect.metric)?;
+    let (name, unit) = match &expect.stream {
+        None => metric(&expect.metric)?,
+        Some(_) => metric_of_stream(&expect.metric)?,
+    };
     let limit = match (expect.limit, unit) {
         (Limit::Span(nanos), Unit::Milliseconds) => nanos as f64 / 1e6,
         (Limit::Span(nanos), Unit::Seconds) => nanos as f64 / 1e9,
@@ -105,7 +118,11 @@ fn judge(expect: &Expect, runs: &[(String, Baseline)]) -> Expectation {
     let Ok((name, unit, limit)) = threshold(expect) else {
         return of(&expect.metric, Unit::Count, expect.to_string(), None, None);
     };
-    let values = runs.iter().filter_map(|(_, run)| value(run.stack(&expect.stack)?, name)).collect();
+    let of_run = |(_, run): &(String, Baseline)| match &expect.stream {
+        None => value(run.stack(&expect.stack)?, name),
+        Some(stream) => run.stack(&expect.stack)?.metrics.get(&streams::key(stream, name)).copied(),
+    };
+    let values = runs.iter().filter_map(of_run).collect();
     let value = median(values);
     let holds = value.map(|value| if expect.below { value < limit } else { value > limit });
     let side = if expect.below { "below" } else { "above" };
@@ -114,7 +131,8 @@ fn judge(expect: &Expect, runs: &[(String, Baseline)]) -> Expectation {
         Unit::Seconds => format::milliseconds(limit * 1e3),
         unit => format::value(unit, limit),
     };
-    of(name, unit, format!("{} {name} {side} {shown}", expect.stack), value, holds)
+    let metric = expect.stream.as_ref().map_or_else(|| name.into(), |stream| streams::key(stream, name));
+    of(&metric, unit, format!("{} {metric} {side} {shown}", expect.stack), value, holds)
 }
 
 fn value(stack: &Stack, metric: &str) -> Option<f64> {
@@ -166,7 +184,7 @@ mod tests {
     use model::time::SECOND;
 
     fn expect(metric: &str, below: bool, limit: Limit) -> Expect {
-        Expect { stack: "lambda".into(), metric: metric.into(), below, limit }
+        Expect { stack: "lambda".into(), stream: None, metric: metric.into(), below, limit }
     }
 
     fn run(unfinished: u64, metrics: &[(&str, f64)]) -> (String, Baseline) {

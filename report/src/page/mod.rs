@@ -18,6 +18,7 @@ mod percentiles;
 mod provenance;
 mod scorecard;
 mod stages;
+mod streams;
 mod throughput;
 
 use crate::chart::labels::Band;
@@ -139,9 +140,9 @@ fn figures(subject: &Subject) -> Result<Vec<Figure>> {
         latency::figure(subject)?,
         percentiles::figure(subject)?,
         stages::figure(subject),
-        capacity::figure(subject)?,
-        cost::figure(subject)?,
     ];
+    figures.extend(streams::figure(subject));
+    figures.extend([capacity::figure(subject)?, cost::figure(subject)?]);
     figures.extend(baseline::figure(subject));
     Ok(figures)
 }
