@@ -4,6 +4,7 @@
 
 mod conservation;
 mod faults;
+mod fleets;
 mod laws;
 mod theory;
 mod worlds;
