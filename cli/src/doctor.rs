@@ -1,7 +1,7 @@
 //! `versus doctor`: whether a run on AWS can work, before it costs anything.
 
 use crate::Ended;
-use crate::deployed::deployed;
+use crate::deployed::{deployed, is_not_only_simulated};
 use crate::output::print;
 use anyhow::Result;
 use collector::{Finding, Level};
@@ -31,6 +31,7 @@ pub(crate) struct Args {
 
 pub(crate) fn doctor(args: &Args) -> Result<Ended> {
     let (scenario, source) = scenario::load(&args.scenario, &args.overrides, None)?;
+    is_not_only_simulated(&scenario)?;
     let deployed = deployed(&scenario, &args.outputs)?;
     let found = collector::doctor(&scenario, &deployed, concurrency(&scenario, &source), None)?;
     print(&told(&found, args.quiet))?;

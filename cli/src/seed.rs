@@ -2,6 +2,7 @@
 
 use crate::Ended;
 use crate::by_stack::{self, ForStack};
+use crate::deployed::is_not_only_simulated;
 use crate::part::{self, Part};
 use crate::{clock, output};
 use anyhow::{Context, Result, bail};
@@ -52,6 +53,7 @@ pub(crate) struct Args {
 
 pub(crate) fn seed(args: &Args) -> Result<Ended> {
     let (scenario, source) = scenario::load(&args.scenario, &args.overrides, args.seed)?;
+    is_not_only_simulated(&scenario)?;
     let destinations = destinations(&scenario, &args.queues)?;
     let folder = args.out.clone().unwrap_or_else(|| output::default_folder(&args.scenario, "aws"));
     let provenance = Provenance {

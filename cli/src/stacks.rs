@@ -7,6 +7,7 @@
 mod parameters;
 mod template;
 
+use crate::deployed::is_not_only_simulated;
 use crate::{Ended, Refusal, output};
 use anyhow::{Context, Result};
 use model::scenario::{self, Scenario};
@@ -69,6 +70,7 @@ struct Planned {
 
 pub(crate) fn stacks(args: &Args) -> Result<Ended> {
     let (scenario, _) = scenario::load(&args.scenario, &args.overrides, None)?;
+    is_not_only_simulated(&scenario)?;
     let stem = args.scenario.file_stem().map_or("scenario".into(), |stem| stem.to_string_lossy());
     check_given(&scenario, &args.given)?;
     let plans = plan(&scenario, &stem, &args.given)?;
@@ -102,8 +104,8 @@ fn plan(scenario: &Scenario, stem: &str, given: &[Given]) -> Result<Vec<Planned>
     let mut plans = Vec::new();
     for stack in &scenario.stacks {
         let Deployment { parameters, notes, problems: found } = parameters::of(stack);
-        let template = template::of(&stack.platform);
         problems.extend(found);
+        let Some(template) = template::of(&stack.platform) else { continue };
         let mut parameters: Vec<(String, String)> =
             parameters.into_iter().map(|(name, value)| (name.into(), value)).collect();
         let known = |given: &&Given| template.operator().contains(&given.name.as_str());
@@ -122,8 +124,10 @@ fn plan(scenario: &Scenario, stem: &str, given: &[Given]) -> Result<Vec<Planned>
 
 /// A value that would go nowhere, or that the scenario decides, is a mistake.
 fn check_given(scenario: &Scenario, given: &[Given]) -> Result<()> {
-    let mut known: Vec<&str> =
-        scenario.stacks.iter().flat_map(|stack| template::of(&stack.platform).operator()).collect();
+    let mut known: Vec<&str> = {
+        let templates = scenario.stacks.iter().filter_map(|stack| template::of(&stack.platform));
+        templates.flat_map(Template::operator).collect()
+    };
     known.sort_unstable();
     known.dedup();
     for (index, one) in given.iter().enumerate() {

@@ -6,7 +6,7 @@
 use crate::queues::SharedQueue;
 use crate::stack::StackSetup;
 use model::run::ActivityKind;
-use model::scenario::{Fault, FaultKind, Platform};
+use model::scenario::{Fault, FaultKind};
 use model::time::Nanos;
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(crate) struct Faults {
 
 impl Faults {
     pub(crate) fn of(setup: &StackSetup) -> Self {
-        let has_tasks = matches!(setup.stack.platform, Platform::Ecs(_));
+        let has_tasks = setup.stack.platform.fleet().is_some();
         let happens = |fault: &&Fault| {
             fault.concerns(&setup.stack.name)
                 && (has_tasks || !matches!(fault.kind, FaultKind::TaskKill { .. }))

@@ -29,7 +29,10 @@ pub enum Item {
     FargateSpotMemory,
     /// EC2 instances; variant is the instance type.
     Ec2Instances,
-    /// SQS requests in 64 KB chunks; variant is the action: `send`, `receive`, `empty-receive`, `delete`.
+    /// Control planes of EKS clusters.
+    EksClusters,
+    /// SQS requests in 64 KB chunks; variant is the action: `send`, `receive`, `empty-receive`, `delete`,
+    /// `get-attributes`.
     SqsRequests,
     /// Standard-resolution CloudWatch alarms.
     CloudwatchAlarms,
@@ -43,7 +46,7 @@ pub enum Item {
 
 impl Item {
     /// All items.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::LambdaRequests,
         Self::LambdaDuration,
         Self::LambdaProvisionedDuration,
@@ -54,6 +57,7 @@ impl Item {
         Self::FargateSpotVcpu,
         Self::FargateSpotMemory,
         Self::Ec2Instances,
+        Self::EksClusters,
         Self::SqsRequests,
         Self::CloudwatchAlarms,
         Self::LogBytes,
@@ -75,6 +79,7 @@ impl Item {
             Self::FargateSpotVcpu => "fargate-spot-vcpu",
             Self::FargateSpotMemory => "fargate-spot-memory",
             Self::Ec2Instances => "ec2-instances",
+            Self::EksClusters => "eks-clusters",
             Self::SqsRequests => "sqs-requests",
             Self::CloudwatchAlarms => "cloudwatch-alarms",
             Self::LogBytes => "log-bytes",
@@ -94,6 +99,7 @@ impl Item {
             Self::FargateVcpu | Self::FargateSpotVcpu => "CPU-unit-s",
             Self::FargateMemory | Self::FargateSpotMemory => "MB-s",
             Self::Ec2Instances => "instance-s",
+            Self::EksClusters => "cluster-s",
             Self::CloudwatchAlarms => "alarm-s",
             Self::LogBytes => "bytes",
             Self::CloudwatchMetrics => "metrics",

@@ -45,14 +45,14 @@ fn stack(keys: &str) -> Stack {
 fn ecs(keys: &str) -> Ecs {
     match stack(&format!("platform = \"ecs\"\n{keys}")).platform {
         Platform::Ecs(ecs) => ecs,
-        Platform::Lambda(_) => panic!("an ECS stack"),
+        other => panic!("{} is not an ECS stack", other.name()),
     }
 }
 
 fn lambda(keys: &str) -> Lambda {
     match stack(&format!("platform = \"lambda\"\n{keys}")).platform {
         Platform::Lambda(lambda) => lambda,
-        Platform::Ecs(_) => panic!("a Lambda stack"),
+        other => panic!("{} is not a Lambda stack", other.name()),
     }
 }
 

@@ -48,6 +48,10 @@ fn token() -> impl Strategy<Value = String> {
         "stacks.ecs.",
         "platform = \"ecs\"\n",
         "platform = \"lambda\"\n",
+        "platform = \"ec2\"\n",
+        "platform = \"eks\"\n",
+        "keda = {}\n",
+        "node-provisioner = \"karpenter\"\n",
         "[stacks.x]\n",
         "arrivals = \"trace\"\n",
         "file = \"x.csv\"\n",
@@ -124,7 +128,7 @@ proptest! {
 
     #[test]
     fn damaged_scenarios_never_panic(
-        name in proptest::sample::select(vec!["flash-crowd.toml", "classic-seeder.toml", "overnight-idle.toml", "faults.toml"]),
+        name in proptest::sample::select(vec!["flash-crowd.toml", "classic-seeder.toml", "overnight-idle.toml", "faults.toml", "platforms.toml"]),
         damages in proptest::collection::vec(damage(), 1..6),
         overrides in proptest::collection::vec("[a-z.0-9=\\[\\]{}\" -]{0,24}", 0..3),
         trace in "(time,count\n)?([0-9a-z:,.\n-]{0,60})",

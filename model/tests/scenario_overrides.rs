@@ -44,10 +44,7 @@ fn good(overrides: &[&str]) -> Scenario {
 }
 
 fn memory(scenario: &Scenario) -> u32 {
-    match &scenario.stacks[0].platform {
-        Platform::Ecs(ecs) => ecs.memory_mb,
-        Platform::Lambda(lambda) => lambda.memory_mb,
-    }
+    scenario.stacks[0].platform.memory_mb()
 }
 
 #[test]

@@ -210,6 +210,7 @@ pub fn name(item: Item) -> &'static str {
         Item::FargateSpotVcpu => "Fargate Spot vCPU",
         Item::FargateSpotMemory => "Fargate Spot memory",
         Item::Ec2Instances => "EC2 instances",
+        Item::EksClusters => "EKS clusters",
         Item::SqsRequests => "SQS requests",
         Item::CloudwatchAlarms => "CloudWatch alarms",
         Item::LogBytes => "CloudWatch Logs ingestion",

@@ -10,7 +10,9 @@ use crate::view::StackView;
 use model::merged::Merger;
 use model::random::Sampler;
 use model::run::Manifest;
-use model::scenario::{self, Capacity, Ecs, Lambda, Parameters, Platform, Scenario};
+use model::scenario::{
+    self, AutoScalingGroup, Capacity, Ecs, Eks, Fleet, Lambda, Parameters, Platform, Scenario, Worker,
+};
 use model::series::metric;
 use model::time::{MILLISECOND, SECOND, seconds};
 use model::usage::Item;
@@ -40,19 +42,24 @@ impl StackView<'_> {
     pub fn idle_share(&self) -> Option<f64> {
         let work = self.work_seconds()?;
         match self.platform()? {
-            Platform::Ecs(ecs) => idle(work, self.slot_seconds(ecs)),
+            Platform::Ecs(ecs) => idle(work, self.slot_seconds(Fleet::Ecs(ecs))),
+            Platform::Ec2(group) => idle(work, self.slot_seconds(Fleet::Ec2(group))),
+            Platform::Eks(eks) => idle(work, self.slot_seconds(Fleet::Eks(eks))),
             Platform::Lambda(function) => self.lambda_idle_share(function, work),
         }
     }
 
     /// US dollars for a month in which no message comes.
     ///
-    /// An ECS service stands at the least desired count that the run shows; a mapping at the loops it keeps when quiet.
+    /// A service, a group or a Deployment stands at the least desired count that the run shows; a mapping at the loops it
+    /// keeps when quiet.
     #[must_use]
     pub fn idle_cost_per_month(&self) -> Option<f64> {
         let beliefs = &self.scenario.as_deref()?.parameters;
         let mut month = match self.platform()? {
             Platform::Ecs(ecs) => self.standing_tasks(ecs, beliefs)?,
+            Platform::Ec2(group) => self.standing_instances(group, beliefs)?,
+            Platform::Eks(eks) => self.standing_pods(eks, beliefs)?,
             Platform::Lambda(function) => standing_mapping(function, beliefs),
         };
         month.extend(self.standing_alarms());
@@ -88,12 +95,20 @@ impl StackView<'_> {
     }
 
     /// Seconds of slots, each of which works on one message at a time, that the capacity would have had room for.
-    fn slot_seconds(&self, ecs: &Ecs) -> f64 {
-        let tasks = match &ecs.capacity {
-            Capacity::Ec2(ec2) => self.used(Item::Ec2Instances) * f64::from(ec2.tasks_per_instance(ecs)),
-            _ => (self.used(Item::FargateVcpu) + self.used(Item::FargateSpotVcpu)) / f64::from(ecs.cpu_units),
+    fn slot_seconds(&self, fleet: Fleet<'_>) -> f64 {
+        let instances = self.used(Item::Ec2Instances);
+        let units = match fleet {
+            Fleet::Ec2(_) => instances,
+            Fleet::Eks(eks) => instances * f64::from(eks.pods_per_node().max(1)),
+            Fleet::Ecs(ecs) => match &ecs.capacity {
+                Capacity::Ec2(ec2) => instances * f64::from(ec2.tasks_per_instance(ecs)),
+                _ => {
+                    (self.used(Item::FargateVcpu) + self.used(Item::FargateSpotVcpu))
+                        / f64::from(ecs.cpu_units)
+                }
+            },
         };
-        tasks * f64::from(ecs.worker.concurrency)
+        units * f64::from(fleet.worker().concurrency)
     }
 
     /// Duration is idle for initialisations, roundings and what the handler does beside the work; provisioned
@@ -120,8 +135,7 @@ impl StackView<'_> {
     }
 
     fn standing_tasks(&self, ecs: &Ecs, beliefs: &Parameters) -> Option<Month> {
-        let tasks =
-            self.least(metric::DESIRED_TASKS).or_else(|| self.least_once_begun(metric::RUNNING_TASKS))?;
+        let tasks = self.standing_units()?;
         let variant = ecs.architecture.name().to_owned();
         let task_s = tasks * SECONDS_PER_MONTH;
         let mut month = match &ecs.capacity {
@@ -141,9 +155,36 @@ impl StackView<'_> {
                 ]
             }
         };
-        let receives = task_s / seconds_between_polls(ecs, beliefs);
-        month.push(entry(Item::SqsRequests, "empty-receive".into(), receives));
+        month.push(standing_receives(tasks, &ecs.worker, beliefs));
         Some(month)
+    }
+
+    fn standing_instances(&self, group: &AutoScalingGroup, beliefs: &Parameters) -> Option<Month> {
+        let instances = self.standing_units()?;
+        let of_type = group.instance_type.name.to_owned();
+        let paid = entry(Item::Ec2Instances, of_type, instances * SECONDS_PER_MONTH);
+        Some(vec![paid, standing_receives(instances, &group.worker, beliefs)])
+    }
+
+    /// The cluster is paid for whether or not anything runs in it, and its autoscaler goes on asking.
+    fn standing_pods(&self, eks: &Eks, beliefs: &Parameters) -> Option<Month> {
+        let nodes = self.least(metric::INSTANCES)?;
+        let of_type = eks.instance_type.name.to_owned();
+        let asks_per_s = |keda: scenario::Keda| {
+            1.0 / seconds(keda.polling_interval) + 1.0 / seconds(beliefs.hpa_sync_period.max(SECOND))
+        };
+        let asks = eks.keda.map_or(0.0, asks_per_s) * SECONDS_PER_MONTH;
+        Some(vec![
+            entry(Item::Ec2Instances, of_type, nodes * SECONDS_PER_MONTH),
+            entry(Item::EksClusters, String::new(), SECONDS_PER_MONTH),
+            entry(Item::SqsRequests, "get-attributes".into(), asks),
+            standing_receives(self.standing_units()?, &eks.worker, beliefs),
+        ])
+    }
+
+    /// The least units that the run wanted.
+    fn standing_units(&self) -> Option<f64> {
+        self.least(metric::DESIRED_TASKS).or_else(|| self.least_once_begun(metric::RUNNING_TASKS))
     }
 
     /// Alarms are there whether or not anything comes.
@@ -175,9 +216,13 @@ fn entry(item: Item, variant: String, quantity: f64) -> (Item, String, f64) {
     (item, variant, quantity / natural_unit(item).1)
 }
 
-/// From one empty receive of a task to its next.
-fn seconds_between_polls(ecs: &Ecs, beliefs: &Parameters) -> f64 {
-    let worker = &ecs.worker;
+fn standing_receives(units: f64, worker: &Worker, beliefs: &Parameters) -> (Item, String, f64) {
+    let receives = units * SECONDS_PER_MONTH / seconds_between_polls(worker, beliefs);
+    entry(Item::SqsRequests, "empty-receive".into(), receives)
+}
+
+/// From one empty receive of a unit to its next.
+fn seconds_between_polls(worker: &Worker, beliefs: &Parameters) -> f64 {
     let answer = if worker.wait_time > 0 {
         seconds(worker.wait_time)
     } else {

@@ -178,6 +178,7 @@ pub fn natural_unit(item: Item) -> (&'static str, f64) {
         Item::FargateVcpu | Item::FargateSpotVcpu => ("vCPU-h", CPU_UNITS_PER_VCPU * SECONDS_PER_HOUR),
         Item::FargateMemory | Item::FargateSpotMemory => ("GB-h", MB_PER_GB * SECONDS_PER_HOUR),
         Item::Ec2Instances => ("instance-h", SECONDS_PER_HOUR),
+        Item::EksClusters => ("cluster-h", SECONDS_PER_HOUR),
         Item::CloudwatchAlarms => ("alarm-month", HOURS_PER_MONTH * SECONDS_PER_HOUR),
         Item::LogBytes => ("GB", 1024.0 * 1024.0 * 1024.0),
         Item::CloudwatchMetrics => ("thousand metrics", 1e3),

@@ -85,6 +85,17 @@ impl<'a> StackView<'a> {
         self.entry.platform == "lambda"
     }
 
+    /// What its workers are: with their platform, and in a sentence.
+    #[must_use]
+    pub(crate) fn workers_are(&self) -> (&'static str, &'static str) {
+        match self.entry.platform.as_str() {
+            "lambda" => ("Lambda environments", "environments at work"),
+            "ec2" => ("EC2 instances", "instances"),
+            "eks" => ("EKS pods", "pods"),
+            _ => ("ECS tasks", "tasks"),
+        }
+    }
+
     /// All samples of a stage after warm-up, in microseconds.
     pub(crate) fn histogram(&self, stage: Stage) -> Option<&Merged> {
         let index = Stage::ALL.iter().position(|s| *s == stage)?;

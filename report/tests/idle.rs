@@ -122,6 +122,29 @@ platform = \"lambda\"
 }
 
 #[test]
+fn groups_and_clusters_stand_idle() {
+    let mut run = run("
+[stacks.ecs]
+platform = \"ec2\"
+instance-type = \"m6i.large\"
+concurrency = 2
+[stacks.lambda]
+platform = \"eks\"
+instance-type = \"m6i.large\"
+keda = {}
+");
+    for stack in [0, 1] {
+        used(&mut run, stack, &[(Item::Ec2Instances, "m6i.large", 600)]);
+        series(&mut run, stack, metric::DESIRED_TASKS, &[3.0, if stack == 0 { 1.0 } else { 0.0 }]);
+    }
+    series(&mut run, 1, metric::INSTANCES, &[1.0, 2.0, 1.0]);
+    // 600 s x 2 slots. Month: 730 x 0.096 = 70.08, and 131,400 receives x 0.40 / 1 M = 0.05256.
+    assert_eq!(idle(&run, 0), some("0.500", "70.1326"));
+    // A node holds seven pods: 600 s x 7. Month: a node 70.08, the cluster 73.00, 262,800 questions 0.10512.
+    assert_eq!(idle(&run, 1), some("0.857", "143.1851"));
+}
+
+#[test]
 fn lambda_is_idle_when_it_starts_or_is_provisioned() {
     let mut run = run("
 [stacks.ecs]

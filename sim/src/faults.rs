@@ -6,7 +6,7 @@
 use crate::events::Events;
 use model::random::Stream;
 use model::run::{Activity, ActivityKind};
-use model::scenario::{Fault, FaultKind, Platform, Scenario, Stack};
+use model::scenario::{Fault, FaultKind, Scenario, Stack};
 use model::time::Nanos;
 
 /// The faults that happen to one stack.
@@ -18,7 +18,7 @@ pub(crate) struct Faults {
 
 impl Faults {
     pub(crate) fn of(scenario: &Scenario, stack: &Stack) -> Self {
-        let has_tasks = matches!(stack.platform, Platform::Ecs(_));
+        let has_tasks = stack.platform.fleet().is_some();
         let happens = |fault: &&Fault| {
             fault.concerns(&stack.name) && (has_tasks || !matches!(fault.kind, FaultKind::TaskKill { .. }))
         };

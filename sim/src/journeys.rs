@@ -8,7 +8,7 @@
 use crate::books::{Attempt, Load};
 use model::plan::{Arrival, Hops, PlanHash};
 use model::record::{Ledger, Outcome};
-use model::scenario::{BetweenHops, Platform, Scenario, Stack};
+use model::scenario::{BetweenHops, Scenario, Stack};
 use model::streams::{Latencies, StreamRun};
 use model::time::Nanos;
 use model::usage::Usage;
@@ -96,7 +96,7 @@ impl Journeys {
             return None;
         }
         let in_memory =
-            matches!(&stack.platform, Platform::Ecs(ecs) if ecs.worker.between_hops == BetweenHops::Memory);
+            stack.platform.fleet().is_some_and(|fleet| fleet.worker().between_hops == BetweenHops::Memory);
         let books = |(message, name): (&&model::scenario::Message, &&str)| StreamBooks {
             name: (*name).into(),
             claim_check: message.claim_check,

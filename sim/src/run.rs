@@ -11,7 +11,7 @@ use model::plan::{Plan, PlanHash};
 use model::random::Stream;
 use model::record::{Ledger, MessageRecord};
 use model::run::{Check, Manifest, Run, SCHEMA, StackEntry, StackRun};
-use model::scenario::{Platform, Scenario, Split, describe};
+use model::scenario::{Fleet, Platform, Scenario, Split, Stack, describe};
 use model::time::Nanos;
 use model::usage::Usage;
 use model::windows::Windows;
@@ -138,11 +138,9 @@ fn simulate_part(
     let plan = if planned.streams.is_empty() { plan } else { plan.only(streams) };
     let world = World { queue, events: Events::default(), books };
     let (world, end, account_limited) = match &stack.platform {
-        Platform::Ecs(ecs) => {
-            let mut consumer = EcsStack::new(world, scenario, stack, ecs);
-            let end = play(plan, &mut consumer, bounds);
-            (consumer.into_world(), end, false)
-        }
+        Platform::Ecs(ecs) => drained_by(Fleet::Ecs(ecs), world, scenario, stack, plan, bounds),
+        Platform::Ec2(group) => drained_by(Fleet::Ec2(group), world, scenario, stack, plan, bounds),
+        Platform::Eks(eks) => drained_by(Fleet::Eks(eks), world, scenario, stack, plan, bounds),
         Platform::Lambda(lambda) => {
             let mut consumer = LambdaStack::new(world, scenario, stack, lambda);
             let end = play(plan, &mut consumer, bounds);
@@ -152,6 +150,19 @@ fn simulate_part(
     };
     let World { queue, books, .. } = world;
     Outcome { closed: books.finish(&queue, streams), end, account_limited }
+}
+
+fn drained_by(
+    fleet: Fleet<'_>,
+    world: World,
+    scenario: &Scenario,
+    stack: &Stack,
+    plan: Plan,
+    bounds: Bounds,
+) -> (World, Nanos, bool) {
+    let mut consumer = EcsStack::new(world, scenario, stack, fleet);
+    let end = play(plan, &mut consumer, bounds);
+    (consumer.into_world(), end, false)
 }
 
 fn assemble(

@@ -38,6 +38,9 @@ pub(crate) fn fit(
             rows.iter().filter(|row| row.receive_count <= 1 && row.finished_at.is_some()).collect();
         let alone = alone(&rows);
         match &stack.platform {
+            Platform::Ec2(_) | Platform::Eks(_) => {
+                fitting.left.push(format!("{}: its platform is only simulated", stack.name));
+            }
             Platform::Lambda(lambda) if lambda.batching_window > 0 => {
                 fitting.left.push(format!(
                     "{}: its batching window hides how fast messages are delivered",

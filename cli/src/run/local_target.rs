@@ -153,6 +153,9 @@ impl World<'_> {
             let stopped = async move { _ = stopped.wait_for(|stop| *stop).await };
             let task = match &stack.platform {
                 Platform::Ecs(_) => runtime.spawn(async { local::ecs::run(setup, stopped).await.map(drop) }),
+                Platform::Ec2(_) | Platform::Eks(_) => {
+                    bail!("stack {} is only simulated, with target sim", stack.name)
+                }
                 Platform::Lambda(_) => {
                     runtime.spawn(async { local::lambda::run(setup, stopped).await.map(drop) })
                 }

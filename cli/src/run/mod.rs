@@ -4,6 +4,7 @@ mod aws_target;
 mod forecast;
 mod local_target;
 
+use crate::deployed::is_not_only_simulated;
 use crate::report::{browse, judge};
 use crate::{Ended, Refusal, output::print};
 use crate::{clock, output, overlay};
@@ -118,6 +119,9 @@ pub(crate) fn run(args: &Args) -> Result<Ended> {
         Refusal::Usage(format!("{}: {}", source.path, problems.join(&format!("\nversus: {}: ", source.path))))
     })?;
     understood(args)?;
+    if args.target != Target::Sim {
+        is_not_only_simulated(&scenario)?;
+    }
     if args.dry_run {
         dry_run(&scenario)?;
         if args.target == Target::Aws {

@@ -45,6 +45,9 @@ pub(super) fn of(stack: &Stack) -> Deployment {
     match platform {
         Platform::Ecs(ecs) => self::ecs(&mut to, name, ecs),
         Platform::Lambda(lambda) => self::lambda(&mut to, lambda),
+        Platform::Ec2(_) | Platform::Eks(_) => {
+            to.problems.push(format!("stacks.{name}.platform: has no template; write \"ecs\" or \"lambda\""));
+        }
     }
     let bytes = log_bytes_per_message;
     to.notes.push(format!(

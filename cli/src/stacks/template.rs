@@ -63,10 +63,11 @@ pub(super) const POLICIES: [(&str, &str); 7] = [
     ("Aliases", "AliasArn"),
 ];
 
-/// The template that deploys a platform.
-pub(super) fn of(platform: &Platform) -> &'static Template {
+/// The template that deploys a platform, if there is one.
+pub(super) fn of(platform: &Platform) -> Option<&'static Template> {
     match platform {
-        Platform::Ecs(_) => &ALL[0],
-        Platform::Lambda(_) => &ALL[1],
+        Platform::Ecs(_) => Some(&ALL[0]),
+        Platform::Lambda(_) => Some(&ALL[1]),
+        Platform::Ec2(_) | Platform::Eks(_) => None,
     }
 }

@@ -261,3 +261,27 @@ fn every_stored_scenario_passes_a_dry_run() {
         }
     }
 }
+
+/// Groups and clusters are only simulated: whoever would measure or deploy them is told before anything starts.
+#[test]
+fn platforms_that_are_only_simulated_are_refused_elsewhere() {
+    let place = folder("only-simulated");
+    fs::copy(root().join("scenarios/platforms.toml"), place.join("platforms.toml")).unwrap();
+    for arguments in [
+        &["run", "platforms.toml", "--target", "local", "--out", "out"][..],
+        &["run", "platforms.toml", "--target", "aws", "--out", "out"],
+        &["run", "platforms.toml", "--target", "aws", "--dry-run"],
+        &["seed", "platforms.toml", "--queue", "ec2=http://127.0.0.1:1/1/q", "--out", "out"],
+        &["stacks", "platforms.toml", "--out", "out"],
+    ] {
+        let done = expect(2, &place, arguments);
+        says(
+            &done,
+            &[
+                "stacks.ec2.platform: \"ec2\" is only simulated",
+                "stacks.eks.platform: \"eks\" is only simulated",
+            ],
+        );
+        assert!(!place.join("out").exists(), "{arguments:?}");
+    }
+}

@@ -22,7 +22,7 @@ impl EcsService {
             Step::Start(task) => self.start_if_wanted(task).await?,
             Step::Kill(task) => self.kill(task),
             Step::Interrupt(task) => self.interrupt(task),
-            Step::Wake => self.control.reconcile(self.now),
+            Step::Wake => _ = self.control.reconcile(self.now),
             Step::Sample => {
                 self.sample_attributes();
                 self.timers.push(at + MINUTE, Step::Sample);
@@ -73,7 +73,8 @@ impl EcsService {
                 Command::Start { task, at } => self.timers.push(at, Step::Start(task)),
                 Command::Interrupt { task, at } => self.timers.push(at, Step::Interrupt(task)),
                 Command::Wake { at } => self.timers.push(at, Step::Wake),
-                Command::Cancel { .. } => {}
+                // Only an autoscaler in a cluster looks.
+                Command::Cancel { .. } | Command::Look { .. } => {}
                 Command::Stop { task, kill_at } => {
                     self.timers.push(kill_at, Step::Kill(task));
                     if let Some(task) = self.tasks.get_mut(&task) {

@@ -17,7 +17,7 @@ use crate::stack::{StackSetup, WorkerOutput};
 use crate::window::{LOOK_EVERY, Meters};
 use anyhow::{Result, bail};
 use model::random::Stream;
-use model::scenario::{Capacity, Ecs, Parameters, Platform, Provisioning};
+use model::scenario::{Capacity, Ecs, Fleet, Parameters, Platform, Provisioning};
 use model::time::{MINUTE, Nanos};
 use nix::sys::signal::Signal;
 use platform::ecs::{Control, TaskId};
@@ -124,7 +124,7 @@ impl EcsService {
         on_this_machine(setup.stack.provisioning, &mut config, &mut beliefs);
         let stream = |what: &str| Stream::new(setup.seed, &format!("{} {what}", setup.stack.name));
         Ok(Self {
-            control: Control::new(&config, &beliefs, stream("service"), stream("control")),
+            control: Control::new(Fleet::Ecs(&config), &beliefs, stream("service"), stream("control")),
             config,
             timers: Timers::default(),
             tasks: BTreeMap::new(),
@@ -150,7 +150,7 @@ impl EcsService {
 
     /// Starts what runs from the start, and the clockwork.
     async fn begin(&mut self) -> Result<()> {
-        for task in 0..self.control.begin(&self.config) {
+        for task in 0..self.control.begin(Fleet::Ecs(&self.config)) {
             self.start_task(task).await?;
         }
         self.obey();

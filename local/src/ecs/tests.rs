@@ -7,7 +7,7 @@ use crate::queues::{Injected, Outgoing, Queues, SharedQueue};
 use model::journal::{Entry, Record};
 use model::run::{Activity, ActivityKind};
 use model::scenario::{
-    Adjustment, Alarm, AlarmMetric, Comparison, Fault, FaultKind, MissingData, ScalingPolicy, Stack,
+    Adjustment, Alarm, AlarmMetric, Comparison, Fault, FaultKind, Fleet, MissingData, ScalingPolicy, Stack,
     Statistic, StepScaling,
 };
 use model::series::metric;
@@ -249,8 +249,8 @@ fn scale_out_on_backlog() -> Ecs {
 /// The clockwork by hand, with a constant backlog: activities, and the count of tasks, after so many minutes.
 fn by_hand(config: &Ecs, setup: &StackSetup, backlog: u64, minutes: u64) -> (Vec<Activity>, u32) {
     let stream = |what: &str| Stream::new(setup.seed, &format!("ecs {what}"));
-    let mut control = Control::new(config, &setup.beliefs, stream("service"), stream("control"));
-    control.begin(config);
+    let mut control = Control::new(Fleet::Ecs(config), &setup.beliefs, stream("service"), stream("control"));
+    control.begin(Fleet::Ecs(config));
     let mut activities = Vec::new();
     for minute in 1..=minutes {
         control.sample(Reading { visible: backlog, not_visible: 0, oldest_age: 0 });

@@ -8,8 +8,8 @@ use super::table::Table;
 use super::units::{show_count, show_duration, show_size};
 use super::{
     Adjustment, Alarm, AlarmMetric, Arrivals, Batches, Capacity, Comparison, Delete, Ecs, Fault, FaultKind,
-    Lambda, MessageStream, Phase, Platform, Poll, Queue, ScalingPolicy, Scenario, Split, Stack, Step,
-    StepScaling, TargetTracking,
+    Fleet, Lambda, MessageStream, Phase, Platform, Poll, Queue, ScalingPolicy, Scenario, Split, Stack, Step,
+    StepScaling, TargetTracking, Worker,
 };
 use crate::time::{DAY, MINUTE, Nanos, SECOND, seconds};
 
@@ -112,10 +112,7 @@ pub(super) fn split(t: &Table<'_>, stack: &Stack, streams: &[String]) {
 /// A message must not touch more memory than a worker has.
 fn memory(t: &Table<'_>, scenario: &Scenario) {
     for stack in &scenario.stacks {
-        let memory_mb = match &stack.platform {
-            Platform::Ecs(ecs) => ecs.memory_mb,
-            Platform::Lambda(lambda) => lambda.memory_mb,
-        };
+        let memory_mb = stack.platform.memory_mb();
         let (is, most) = (scenario.message.memory_bytes, u64::from(memory_mb) << 20);
         if is > most {
             let (is, most) = (show_size(is), show_size(most));
@@ -129,7 +126,7 @@ fn memory(t: &Table<'_>, scenario: &Scenario) {
 /// A fault has to happen to a stack that there is, while there is something to happen to.
 fn fault(t: &Table<'_>, scenario: &Scenario, index: usize, fault: &Fault, (load, run): (f64, f64)) {
     let key = |name: &str| format!("faults.{index}.{name}");
-    let is_ecs = |stack: &Stack| matches!(stack.platform, Platform::Ecs(_));
+    let has_tasks = |stack: &Stack| stack.platform.fleet().is_some();
     let tasks = matches!(fault.kind, FaultKind::TaskKill { .. });
     let named = fault.stack.as_ref().map(|name| (name, scenario.stacks.iter().find(|s| s.name == *name)));
     match named {
@@ -138,13 +135,18 @@ fn fault(t: &Table<'_>, scenario: &Scenario, index: usize, fault: &Fault, (load,
             let text = format!("{} names no stack; write {}", quoted(name), alternatives(&names));
             t.problem(&key("stack"), text);
         }
-        Some((name, Some(stack))) if tasks && !is_ecs(stack) => {
-            let text =
-                format!("{} has no tasks; write an ECS stack, or fault = \"worker-crash\"", quoted(name));
+        Some((name, Some(stack))) if tasks && !has_tasks(stack) => {
+            let text = format!(
+                "{} has no tasks; write a stack on ECS, EC2 or EKS, or fault = \"worker-crash\"",
+                quoted(name)
+            );
             t.problem(&key("stack"), text);
         }
-        None if tasks && !scenario.stacks.iter().any(is_ecs) => {
-            t.problem(&key("fault"), "needs an ECS stack, and there is none; write \"worker-crash\"".into());
+        None if tasks && !scenario.stacks.iter().any(has_tasks) => {
+            t.problem(
+                &key("fault"),
+                "needs a stack on ECS, EC2 or EKS, and there is none; write \"worker-crash\"".into(),
+            );
         }
         _ => {}
     }
@@ -181,8 +183,8 @@ fn late(t: &Table<'_>, key: &str, at: Nanos, end: f64, what: &str) {
 /// Scheduled actions have to come before the end, and within the other bounds.
 fn actions(t: &Table<'_>, scenario: &Scenario, end: f64) {
     for stack in &scenario.stacks {
-        let Platform::Ecs(ecs) = &stack.platform else { continue };
-        for (i, policy) in ecs.scaling.iter().enumerate() {
+        let policies = stack.platform.fleet().map_or(&[][..], Fleet::policies);
+        for (i, policy) in policies.iter().enumerate() {
             let ScalingPolicy::Scheduled(action) = policy else { continue };
             if seconds(action.at) >= end {
                 late(t, &format!("stacks.{}.scaling.{i}.at", stack.name), action.at, end, "run");
@@ -241,15 +243,25 @@ pub(super) fn ecs(t: &Table<'_>, ecs: &Ecs) {
         Capacity::Fargate | Capacity::FargateSpot => fargate(t, ecs),
         Capacity::Ec2(ec2) => instance(t, ecs, ec2.instance_type),
     }
-    let (tasks, least, most) = (ecs.tasks, ecs.min_tasks, ecs.max_tasks);
-    if least > most && t.has("min-tasks") {
-        t.problem("min-tasks", format!("{least} is above max-tasks, {most}; lower this or raise that"));
-    } else if tasks < least {
-        t.problem("tasks", format!("{tasks} is below min-tasks, {least}; raise this or lower that"));
-    } else if tasks > most {
-        t.problem("tasks", format!("{tasks} is above max-tasks, {most}; lower this or raise that"));
+    bounds(t, "tasks", (ecs.tasks, ecs.min_tasks, ecs.max_tasks));
+    deletes(t, &ecs.worker);
+}
+
+/// A count and its bounds; `units` is what is counted.
+pub(super) fn bounds(t: &Table<'_>, units: &str, (count, least, most): (u32, u32, u32)) {
+    let of = |end: &str| format!("{end}-{units}");
+    if least > most && t.has(&of("min")) {
+        t.problem(&of("min"), format!("{least} is above max-{units}, {most}; lower this or raise that"));
+    } else if count < least {
+        t.problem(units, format!("{count} is below min-{units}, {least}; raise this or lower that"));
+    } else if count > most {
+        t.problem(units, format!("{count} is above max-{units}, {most}; lower this or raise that"));
     }
-    if ecs.worker.delete == Delete::Batch && ecs.worker.poll == Poll::SlotFree {
+}
+
+/// How a worker deletes has to go with how it polls.
+pub(super) fn deletes(t: &Table<'_>, worker: &Worker) {
+    if worker.delete == Delete::Batch && worker.poll == Poll::SlotFree {
         let text =
             "\"batch\" deletes when a whole batch is done; it needs poll = \"all-done\", or write \"each\"";
         t.problem("delete", text.into());
@@ -391,7 +403,7 @@ fn percent(t: &Table<'_>, metric: AlarmMetric, key: &str, value: f64) {
 }
 
 /// A step scaling policy.
-pub(super) fn step_scaling(t: &Table<'_>, policy: &StepScaling) {
+pub(super) fn step_scaling(t: &Table<'_>, policy: &StepScaling, units: &str) {
     if t.has("min-adjustment") && policy.adjustment != Adjustment::PercentChangeInCapacity {
         let text = "only goes with adjustment = \"percent-change-in-capacity\"; remove it";
         t.problem("min-adjustment", text.into());
@@ -405,10 +417,16 @@ pub(super) fn step_scaling(t: &Table<'_>, policy: &StepScaling) {
     }
     for (i, step) in policy.steps.iter().enumerate() {
         let text = match (policy.adjustment, up) {
-            (Adjustment::ExactCapacity, _) if step.change < 0 => "is not a number of tasks; write 0 or more",
+            (Adjustment::ExactCapacity, _) if step.change < 0 => {
+                format!("is not a number of {units}; write 0 or more")
+            }
             (Adjustment::ExactCapacity, _) => continue,
-            (_, true) if step.change < 0 => "removes tasks while the metric is too high; write it without -",
-            (_, false) if step.change > 0 => "adds tasks while the metric is too low; write it with -",
+            (_, true) if step.change < 0 => {
+                format!("removes {units} while the metric is too high; write it without -")
+            }
+            (_, false) if step.change > 0 => {
+                format!("adds {units} while the metric is too low; write it with -")
+            }
             _ => continue,
         };
         t.problem(&format!("steps.{i}.change"), format!("{} {text}", step.change));
@@ -473,15 +491,15 @@ fn bound(value: f64) -> String {
     }
 }
 
-/// A target tracking policy.
-pub(super) fn tracking(t: &Table<'_>, policy: &TargetTracking) {
+/// A target tracking policy on `units`, whose backlog has the metric `backlog`.
+pub(super) fn tracking(t: &Table<'_>, policy: &TargetTracking, units: &str, backlog: &str) {
     if policy.target <= 0.0 {
         t.problem("target", "0 can't be held; write a target above 0".into());
     }
     percent(t, policy.metric, "target", policy.target);
     if matches!(policy.metric, AlarmMetric::MessagesSent | AlarmMetric::NotVisibleMessages) {
         let text = format!(
-            "{} does not fall when tasks are added, so it can't be tracked; write \"backlog-per-task\", \
+            "{} does not fall when {units} are added, so it can't be tracked; write \"{backlog}\", \
              \"cpu-utilization\", \"visible-messages\" or \"oldest-message-age\"",
             quoted(policy.metric.name())
         );

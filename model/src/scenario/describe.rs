@@ -2,7 +2,8 @@
 
 use super::units::{show_count, show_duration, show_size};
 use super::{
-    BetweenHops, Capacity, Ecs, Lambda, Package, Platform, Poll, Runtime, ScalingPolicy, Split, Stack,
+    AlarmMetric, AutoScalingGroup, BetweenHops, Capacity, Ecs, Eks, Lambda, NodeProvisioner, Package,
+    Platform, Poll, Runtime, ScalingPolicy, Split, Stack, Worker,
 };
 
 /// A stack's configuration in one line, e.g. `Fargate x86, 0.25 vCPU, 512 MB, 1-10 tasks, concurrency 1,
@@ -11,6 +12,8 @@ use super::{
 pub fn describe(stack: &Stack) -> String {
     let platform = match &stack.platform {
         Platform::Ecs(service) => ecs(service),
+        Platform::Ec2(instances) => group(instances),
+        Platform::Eks(deployment) => eks(deployment),
         Platform::Lambda(function) => lambda(function),
     };
     match stack.split {
@@ -26,42 +29,95 @@ fn ecs(ecs: &Ecs) -> String {
         Capacity::FargateSpot => "Fargate Spot".into(),
         Capacity::Ec2(ec2) => format!("EC2 {}", ec2.instance_type.name),
     };
-    let tasks = match (ecs.min_tasks, ecs.max_tasks) {
-        _ if ecs.scaling.is_empty() => counted(ecs.tasks, "task"),
-        (least, most) if least == most => counted(least, "task"),
-        (least, most) => format!("{least}-{most} tasks"),
-    };
+    let scales = !ecs.scaling.is_empty();
     let mut parts = vec![
         format!("{place} {}", ecs.architecture.name()),
         format!("{} vCPU", f64::from(ecs.cpu_units) / 1024.0),
         memory(ecs.memory_mb),
-        tasks,
-        format!("concurrency {}", ecs.worker.concurrency),
-        batches(ecs.worker.batch_size),
+        units(scales, ecs.tasks, (ecs.min_tasks, ecs.max_tasks), "task"),
     ];
-    if ecs.worker.wait_time == 0 {
-        parts.push("short polling".into());
-    }
-    if ecs.worker.between_hops == BetweenHops::Memory {
-        parts.push("hops in memory".into());
-    }
-    if ecs.worker.poll == Poll::SlotFree {
-        parts.push("polls when a slot is free".into());
-    }
-    let mut policies: Vec<String> = ecs.scaling.iter().map(policy).collect();
-    policies.dedup();
-    if policies.is_empty() {
-        policies.push("no scaling".into());
-    }
-    parts.extend(policies);
+    parts.extend(worker(&ecs.worker));
+    parts.extend(policies(&ecs.scaling, "task"));
     parts.join(", ")
 }
 
-fn policy(policy: &ScalingPolicy) -> String {
+fn group(group: &AutoScalingGroup) -> String {
+    let scales = !group.scaling.is_empty();
+    let mut parts = vec![
+        format!("EC2 group {}", group.instance_type.name),
+        units(scales, group.instances, (group.min_instances, group.max_instances), "instance"),
+    ];
+    parts.extend(worker(&group.worker));
+    parts.extend(policies(&group.scaling, "instance"));
+    if scales {
+        parts.push(format!("warm-up {}", show_duration(group.instance_warmup)));
+    }
+    parts.join(", ")
+}
+
+fn eks(eks: &Eks) -> String {
+    let provisioner = match eks.provisioner {
+        NodeProvisioner::Karpenter => "Karpenter",
+        NodeProvisioner::ClusterAutoscaler => "Cluster Autoscaler",
+    };
+    let bounds = eks.keda.map_or((0, 0), |keda| (keda.min_pods, keda.max_pods));
+    let mut parts = vec![
+        format!("EKS {}", eks.instance_type.name),
+        units(true, 0, (eks.min_nodes, eks.max_nodes), "node"),
+        provisioner.into(),
+        format!("{} vCPU", f64::from(eks.cpu_units) / 1024.0),
+        memory(eks.memory_mb),
+        units(eks.keda.is_some(), eks.pods, bounds, "pod"),
+    ];
+    parts.extend(worker(&eks.worker));
+    parts.push(match eks.keda {
+        Some(keda) => format!("KEDA at {} messages a pod", show_count(keda.queue_length.into())),
+        None => "no scaling".into(),
+    });
+    parts.join(", ")
+}
+
+/// How many units there are.
+fn units(scales: bool, at_start: u32, bounds: (u32, u32), noun: &str) -> String {
+    match bounds {
+        _ if !scales => counted(at_start, noun),
+        (least, most) if least == most => counted(least, noun),
+        (least, most) => format!("{least}-{most} {noun}s"),
+    }
+}
+
+fn worker(worker: &Worker) -> Vec<String> {
+    let mut parts = vec![format!("concurrency {}", worker.concurrency), batches(worker.batch_size)];
+    if worker.wait_time == 0 {
+        parts.push("short polling".into());
+    }
+    if worker.poll == Poll::SlotFree {
+        parts.push("polls when a slot is free".into());
+    }
+    if worker.between_hops == BetweenHops::Memory {
+        parts.push("hops in memory".into());
+    }
+    parts
+}
+
+fn policies(policies: &[ScalingPolicy], noun: &str) -> Vec<String> {
+    let mut parts: Vec<String> = policies.iter().map(|one| policy(one, noun)).collect();
+    parts.dedup();
+    if parts.is_empty() {
+        parts.push("no scaling".into());
+    }
+    parts
+}
+
+fn policy(policy: &ScalingPolicy, noun: &str) -> String {
+    let name = |metric: AlarmMetric| match metric {
+        AlarmMetric::BacklogPerTask => format!("backlog-per-{noun}"),
+        other => other.name().into(),
+    };
     match policy {
-        ScalingPolicy::Step(step) => format!("step scaling on {}", step.alarm.metric.name()),
+        ScalingPolicy::Step(step) => format!("step scaling on {}", name(step.alarm.metric)),
         ScalingPolicy::TargetTracking(tracking) => {
-            format!("target {} {}", tracking.metric.name(), tracking.target)
+            format!("target {} {}", name(tracking.metric), tracking.target)
         }
         ScalingPolicy::Scheduled(action) => format!("scheduled action at {}", show_duration(action.at)),
     }

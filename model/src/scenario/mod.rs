@@ -7,9 +7,13 @@ mod arrivals;
 mod check;
 mod describe;
 mod ecs;
+mod eks;
 mod expect;
 mod faults;
 mod files;
+mod fleet;
+mod fleet_keys;
+mod group;
 mod injection;
 mod kinds;
 mod lambda;
@@ -33,8 +37,11 @@ mod units;
 
 pub use describe::describe;
 pub use ecs::{BetweenHops, Capacity, Delete, Ec2, Ecs, INSTANCE_TYPES, InstanceType, Poll, Worker};
+pub use eks::{Eks, Keda, NodeProvisioner};
 pub use expect::{Expect, Limit};
 pub use faults::{Fault, FaultKind};
+pub use fleet::Fleet;
+pub use group::AutoScalingGroup;
 pub use lambda::{InitDuration, Lambda, Package, ProvisionedPollers, Runtime};
 pub use load::{Arrivals, Batches, Distribution, Message, Phase, Rate, TraceInterval};
 pub use parameters::{Belief, Confidence, Parameters, Setting};
@@ -161,17 +168,32 @@ impl Default for Queue {
 pub enum Platform {
     /// An ECS service.
     Ecs(Ecs),
+    /// An EC2 Auto Scaling group.
+    Ec2(AutoScalingGroup),
+    /// A Deployment on EKS.
+    Eks(Eks),
     /// A Lambda function behind an event source mapping.
     Lambda(Lambda),
 }
 
 impl Platform {
-    /// `"ecs"` or `"lambda"`.
+    /// As in scenarios: `"ecs"`, `"ec2"`, `"eks"` or `"lambda"`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Ecs(_) => "ecs",
+            Self::Ec2(_) => "ec2",
+            Self::Eks(_) => "eks",
             Self::Lambda(_) => "lambda",
+        }
+    }
+
+    /// Memory of a worker in MiB.
+    #[must_use]
+    pub fn memory_mb(&self) -> u32 {
+        match self {
+            Self::Lambda(lambda) => lambda.memory_mb,
+            Self::Ecs(_) | Self::Ec2(_) | Self::Eks(_) => self.fleet().map_or(0, Fleet::memory_mb),
         }
     }
 }

@@ -353,6 +353,77 @@ parameters! {
         "Minutes below target before managed scaling removes instances.",
         "ECS developer guide, cluster auto scaling.";
 
+    ec2_pending_min "ec2-pending-min" nanos = 5 * SECOND, Measured,
+        "From asking for an instance to its running, least; not billed.",
+        "daemonology.net/blog/2021-08-12-EC2-boot-time-benchmarking: 1.5 s for RunInstances and 4.9 s pending.";
+    ec2_pending_max "ec2-pending-max" nanos = 18 * SECOND, Measured,
+        "The same, most.",
+        "brevdev/ec2-coldboot-research: 16.4 to 18 s from pending to running, whatever the instance type.";
+    ec2_launch_burst "ec2-launch-burst" count = 1_000, Documented,
+        "Instances of account and region that can be launched at once.",
+        "EC2 developer guide, request throttling: resource tokens of RunInstances.";
+    ec2_launch_per_second "ec2-launch-per-second" count = 2, Documented,
+        "Refill of that bucket per second.",
+        "As ec2-launch-burst.";
+    ec2_billing_minimum "ec2-billing-minimum" nanos = MINUTE, Documented,
+        "Shortest time an instance is billed for.",
+        "aws.amazon.com/ec2/pricing/on-demand: per second, with a minimum of 60 s.";
+
+    pod_create_burst "pod-create-burst" count = 30, Documented,
+        "Pods that the controller manager creates at once.",
+        "kube-controller-manager reference, --kube-api-burst.";
+    pod_create_per_second "pod-create-per-second" count = 20, Documented,
+        "Pods that it creates per second after that.",
+        "kube-controller-manager reference, --kube-api-qps.";
+    hpa_sync_period "hpa-sync-period" nanos = 15 * SECOND, Documented,
+        "How often the HorizontalPodAutoscaler asks KEDA for the queue and acts.",
+        "kube-controller-manager reference, --horizontal-pod-autoscaler-sync-period.";
+    hpa_tolerance "hpa-tolerance" number = 0.1, Documented,
+        "It does nothing while the ratio of metric to target is this close to 1.",
+        "kube-controller-manager reference, --horizontal-pod-autoscaler-tolerance.";
+    hpa_up_percent "hpa-up-percent" count = 100, Documented,
+        "Scale-up policy: percent of the pods within one period; the larger of both policies counts.",
+        "Kubernetes documentation, Horizontal Pod Autoscaling, default behavior.";
+    hpa_up_pods "hpa-up-pods" count = 4, Documented,
+        "Scale-up policy: pods within one period.",
+        "As hpa-up-percent.";
+    hpa_up_period "hpa-up-period" nanos = 15 * SECOND, Documented,
+        "The period of both policies.",
+        "As hpa-up-percent.";
+    hpa_down_window "hpa-down-window" nanos = 300 * SECOND, Documented,
+        "Scale-down stabilisation: the largest count wanted within this window holds.",
+        "As hpa-up-percent.";
+    eks_node_ready_min "eks-node-ready-min" nanos = 30 * SECOND, Inferred,
+        "From a node's running to its being ready for pods, least.",
+        "EKS engineering playbook (2026-02-18): 45 to 90 s for a new node in all, less the time to running.";
+    eks_node_ready_max "eks-node-ready-max" nanos = 75 * SECOND, Inferred,
+        "The same, most.",
+        "As eks-node-ready-min.";
+    karpenter_batch_idle "karpenter-batch-idle" nanos = SECOND, Documented,
+        "Karpenter launches nodes when no further pod has come for this long.",
+        "karpenter.sh/docs/reference/settings, BATCH_IDLE_DURATION.";
+    karpenter_batch_max "karpenter-batch-max" nanos = 10 * SECOND, Documented,
+        "And at the latest this long after the first.",
+        "karpenter.sh/docs/reference/settings, BATCH_MAX_DURATION.";
+    karpenter_empty_after "karpenter-empty-after" nanos = 15 * SECOND, Inferred,
+        "How long a node is empty before Karpenter removes it.",
+        "karpenter.sh/docs/concepts/disruption: consolidateAfter is 0 s unless set, and a decision is checked again after 15 s.";
+    ca_scan_interval "ca-scan-interval" nanos = 10 * SECOND, Documented,
+        "How often Cluster Autoscaler looks for pods without room.",
+        "Cluster Autoscaler FAQ, --scan-interval.";
+    ca_group_delay_min "ca-group-delay-min" nanos = 30 * SECOND, Inferred,
+        "From its decision to the node group launching an instance, least.",
+        "No figure is published: chosen so that nodes take 1.5 to 3 min; zop.dev says 3 to 5, vladionescu.me (2022) 2.5.";
+    ca_group_delay_max "ca-group-delay-max" nanos = 90 * SECOND, Inferred,
+        "The same, most.",
+        "As ca-group-delay-min.";
+    ca_unneeded "ca-unneeded" nanos = 10 * MINUTE, Documented,
+        "How long a node is not needed before Cluster Autoscaler removes it.",
+        "Cluster Autoscaler FAQ, --scale-down-unneeded-time.";
+    ca_delay_after_add "ca-delay-after-add" nanos = 10 * MINUTE, Documented,
+        "How long after adding nodes it removes none.",
+        "Cluster Autoscaler FAQ, --scale-down-delay-after-add.";
+
     alarm_evaluation_delay_max "alarm-evaluation-delay-max" nanos = 10 * SECOND, Inferred,
         "An alarm is evaluated once a minute, at a moment drawn once below this after the full minute.",
         "No evaluation delay is published; about two minutes end to end were measured (rehanvdm 2026-02-11).";

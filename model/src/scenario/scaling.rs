@@ -1,4 +1,4 @@
-//! Scaling policies of an ECS service, and the alarms that drive them.
+//! Scaling policies of an ECS service or of an EC2 Auto Scaling group, and the alarms that drive them.
 
 use super::kinds::{Choice, Count, Flag, Number, Span, Sub, Whole};
 use super::lists::List;
@@ -21,32 +21,62 @@ enum Kind {
     Scheduled,
 }
 
+/// What policies scale.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Of {
+    /// Tasks of an ECS service.
+    Tasks,
+    /// Instances of a group: its warm-up stands in for cooldowns.
+    Instances,
+}
+
+impl Of {
+    fn units(self) -> &'static str {
+        if self == Self::Tasks { "tasks" } else { "instances" }
+    }
+
+    fn backlog(self) -> &'static str {
+        if self == Self::Tasks { "backlog-per-task" } else { "backlog-per-instance" }
+    }
+
+    /// A cooldown, where there are any.
+    fn cooldown(self, t: &mut Table<'_>, key: &str, doc: &str) -> Nanos {
+        match self {
+            Self::Tasks => t.get(key, doc, &Span::seconds(0, 2 * HOUR), COOLDOWN),
+            Self::Instances => 0,
+        }
+    }
+}
+
 /// The keys of a scaling policy.
-pub(super) fn policy(t: &mut Table<'_>) -> Option<ScalingPolicy> {
+pub(super) fn policy(t: &mut Table<'_>, of: Of) -> Option<ScalingPolicy> {
     let kinds = [
         (Kind::Step, "step"),
         (Kind::TargetTracking, "target-tracking"),
-        (Kind::BacklogPerTask, "backlog-per-task"),
+        (Kind::BacklogPerTask, of.backlog()),
         (Kind::Scheduled, "scheduled"),
     ];
     let read = |t: &mut Table<'_>, kind: Kind| match kind {
-        Kind::Step => step_scaling(t).map(ScalingPolicy::Step),
+        Kind::Step => step_scaling(t, of).map(ScalingPolicy::Step),
         Kind::TargetTracking => {
-            let doc = "What it holds; must fall when tasks are added.";
-            let metric = t.required("metric", doc, &metrics());
-            tracking(t, metric).map(ScalingPolicy::TargetTracking)
+            let doc = format!("What it holds; must fall when {} are added.", of.units());
+            let metric = t.required("metric", &doc, &metrics(of));
+            tracking(t, of, metric).map(ScalingPolicy::TargetTracking)
         }
         Kind::BacklogPerTask => {
-            tracking(t, Some(AlarmMetric::BacklogPerTask)).map(ScalingPolicy::TargetTracking)
+            tracking(t, of, Some(AlarmMetric::BacklogPerTask)).map(ScalingPolicy::TargetTracking)
         }
-        Kind::Scheduled => scheduled(t).map(ScalingPolicy::Scheduled),
+        Kind::Scheduled => scheduled(t, of).map(ScalingPolicy::Scheduled),
     };
-    let doc = "Step scaling on an alarm, target tracking, target tracking on visible messages per running \
-               task, or a scheduled action.";
-    t.variants("policy", doc, &kinds, &read).flatten()
+    let unit = of.units().trim_end_matches('s');
+    let doc = format!(
+        "Step scaling on an alarm, target tracking, target tracking on visible messages per running {unit}, or a \
+         scheduled action."
+    );
+    t.variants("policy", &doc, &kinds, &read).flatten()
 }
 
-fn metrics() -> Choice<AlarmMetric> {
+fn metrics(of: Of) -> Choice<AlarmMetric> {
     let all = [
         AlarmMetric::VisibleMessages,
         AlarmMetric::NotVisibleMessages,
@@ -55,38 +85,49 @@ fn metrics() -> Choice<AlarmMetric> {
         AlarmMetric::CpuUtilization,
         AlarmMetric::BacklogPerTask,
     ];
-    Choice(all.map(|metric| (metric, metric.name())).to_vec())
+    let name = |metric: AlarmMetric| {
+        if metric == AlarmMetric::BacklogPerTask { of.backlog() } else { metric.name() }
+    };
+    Choice(all.map(|metric| (metric, name(metric))).to_vec())
 }
 
-fn step_scaling(t: &mut Table<'_>) -> Option<StepScaling> {
-    let alarm = alarm(t);
+fn step_scaling(t: &mut Table<'_>, of: Of) -> Option<StepScaling> {
+    let alarm = alarm(t, of);
+    let units = of.units();
     let adjustments = vec![
         (Adjustment::ChangeInCapacity, "change-in-capacity"),
         (Adjustment::ExactCapacity, "exact-capacity"),
         (Adjustment::PercentChangeInCapacity, "percent-change-in-capacity"),
     ];
-    let doc = "What a step's change means: tasks more or fewer, the number of tasks, or percent of them.";
-    let adjustment = t.get("adjustment", doc, &Choice(adjustments), Adjustment::ChangeInCapacity);
+    let doc = format!(
+        "What a step's change means: {units} more or fewer, the number of {units}, or percent of them."
+    );
+    let adjustment = t.get("adjustment", &doc, &Choice(adjustments), Adjustment::ChangeInCapacity);
     let doc = "Steps by how far the metric is beyond the threshold.";
-    let steps = t.required("steps", doc, &List(Sub("{ from = 0, change = 5 }", step), 20));
+    let steps =
+        t.required("steps", doc, &List(Sub("{ from = 0, change = 5 }", |t: &mut Table<'_>| step(t, of)), 20));
     let doc = "Cooldown, counted from the end of the scaling activity.";
-    let cooldown = t.get("cooldown", doc, &Span::seconds(0, 2 * HOUR), COOLDOWN);
-    let doc = "MinAdjustmentMagnitude: fewest tasks that a percent change moves.";
-    let min_adjustment = t.get("min-adjustment", doc, &Count(1, 5_000), 1);
+    let cooldown = of.cooldown(t, "cooldown", doc);
+    let doc = format!("MinAdjustmentMagnitude: fewest {units} that a percent change moves.");
+    let min_adjustment = t.get("min-adjustment", &doc, &Count(1, 5_000), 1);
     let scaling = StepScaling { alarm: alarm?, adjustment, steps: steps?, cooldown, min_adjustment };
     if t.clean() {
-        check::step_scaling(t, &scaling);
+        check::step_scaling(t, &scaling, units);
     }
     Some(scaling)
 }
 
-fn step(t: &mut Table<'_>) -> Option<Step> {
+fn step(t: &mut Table<'_>, of: Of) -> Option<Step> {
     let bound = Number(-MOST, MOST);
     let doc = "Lower bound, relative to the threshold; without it minus infinity.";
     let lower = t.optional("from", doc, &bound);
     let doc = "Upper bound, relative to the threshold; without it infinity.";
     let upper = t.optional("to", doc, &bound);
-    let change = t.required("change", "Tasks or percent.", &Whole(-10_000, 10_000));
+    let change = t.required(
+        "change",
+        if of == Of::Tasks { "Tasks or percent." } else { "Instances or percent." },
+        &Whole(-10_000, 10_000),
+    );
     if let (Some(from), Some(to)) = (lower, upper)
         && from >= to
     {
@@ -95,7 +136,7 @@ fn step(t: &mut Table<'_>) -> Option<Step> {
     Some(Step { lower, upper, change: i32::try_from(change?).ok()? })
 }
 
-fn alarm(t: &mut Table<'_>) -> Option<Alarm> {
+fn alarm(t: &mut Table<'_>, of: Of) -> Option<Alarm> {
     let statistics = vec![
         (Statistic::Average, "average"),
         (Statistic::Sum, "sum"),
@@ -114,7 +155,7 @@ fn alarm(t: &mut Table<'_>) -> Option<Alarm> {
         (MissingData::Breaching, "breaching"),
         (MissingData::NotBreaching, "not-breaching"),
     ];
-    let metric = t.required("metric", "What the alarm watches.", &metrics());
+    let metric = t.required("metric", "What the alarm watches.", &metrics(of));
     let doc = "How a period's samples become one number.";
     let statistic = t.get("statistic", doc, &Choice(statistics), Statistic::Average);
     let doc = "The alarm breaches when the metric compares so to the threshold.";
@@ -143,11 +184,10 @@ fn alarm(t: &mut Table<'_>) -> Option<Alarm> {
     Some(alarm)
 }
 
-fn tracking(t: &mut Table<'_>, metric: Option<AlarmMetric>) -> Option<TargetTracking> {
+fn tracking(t: &mut Table<'_>, of: Of, metric: Option<AlarmMetric>) -> Option<TargetTracking> {
     let target = t.required("target", "The value to hold the metric at; above 0.", &Number(0.0, MOST));
-    let cooldown = Span::seconds(0, 2 * HOUR);
-    let scale_out_cooldown = t.get("scale-out-cooldown", "ScaleOutCooldown.", &cooldown, COOLDOWN);
-    let scale_in_cooldown = t.get("scale-in-cooldown", "ScaleInCooldown.", &cooldown, COOLDOWN);
+    let scale_out_cooldown = of.cooldown(t, "scale-out-cooldown", "ScaleOutCooldown.");
+    let scale_in_cooldown = of.cooldown(t, "scale-in-cooldown", "ScaleInCooldown.");
     let disable_scale_in = t.get("disable-scale-in", "Whether it only scales out.", &Flag, false);
     let tracking = TargetTracking {
         metric: metric?,
@@ -157,20 +197,21 @@ fn tracking(t: &mut Table<'_>, metric: Option<AlarmMetric>) -> Option<TargetTrac
         disable_scale_in,
     };
     if t.clean() {
-        check::tracking(t, &tracking);
+        check::tracking(t, &tracking, of.units(), of.backlog());
     }
     Some(tracking)
 }
 
-fn scheduled(t: &mut Table<'_>) -> Option<Scheduled> {
+fn scheduled(t: &mut Table<'_>, of: Of) -> Option<Scheduled> {
     let at = t.required("at", "When, from the start of the run.", &Span::within(0, 31 * DAY));
-    let min_tasks = t.optional("min-tasks", "New minimum.", &Count(0, 5_000));
-    let max_tasks = t.optional("max-tasks", "New maximum.", &Count(0, 5_000));
+    let (low, high) = (format!("min-{}", of.units()), format!("max-{}", of.units()));
+    let min_tasks = t.optional(&low, "New minimum.", &Count(0, 5_000));
+    let max_tasks = t.optional(&high, "New maximum.", &Count(0, 5_000));
     if t.clean() {
         match (min_tasks, max_tasks) {
-            (None, None) => t.problem_here("changes nothing; add min-tasks or max-tasks".into()),
+            (None, None) => t.problem_here(format!("changes nothing; add {low} or {high}")),
             (Some(min), Some(max)) if min > max => {
-                t.problem("min-tasks", format!("{min} is above max-tasks, {max}; lower this or raise that"));
+                t.problem(&low, format!("{min} is above {high}, {max}; lower this or raise that"));
             }
             _ => {}
         }

@@ -39,7 +39,7 @@ pub(super) fn parameters(t: &mut Table<'_>) -> Option<Parameters> {
 fn shortest(key: &str) -> Nanos {
     match key {
         "sqs-receive-median" | "sqs-receive-p99" => 100 * MICROSECOND,
-        "esm-wait-time" => SECOND,
+        "esm-wait-time" | "hpa-sync-period" | "ca-scan-interval" => SECOND,
         "esm-throttle-retry-first" | "esm-throttle-retry-most" | "esm-call-retry" => MILLISECOND,
         "lambda-age-min" | "lambda-age-max" => MINUTE,
         _ => 0,
@@ -63,7 +63,7 @@ fn numbers(key: &str) -> (f64, f64) {
 }
 
 /// Pairs of parameters of which the first must not be above the second.
-const ORDERED: [(&str, &str); 17] = [
+const ORDERED: [(&str, &str); 21] = [
     ("sqs-receive-median", "sqs-receive-p99"),
     ("sqs-delete-median", "sqs-delete-p99"),
     ("sqs-send-median", "sqs-send-p99"),
@@ -81,6 +81,10 @@ const ORDERED: [(&str, &str); 17] = [
     ("ecs-provisioning-min", "ecs-provisioning-max"),
     ("ecs-start-min", "ecs-start-max"),
     ("ec2-boot-min", "ec2-boot-max"),
+    ("ec2-pending-min", "ec2-pending-max"),
+    ("eks-node-ready-min", "eks-node-ready-max"),
+    ("ca-group-delay-min", "ca-group-delay-max"),
+    ("karpenter-batch-idle", "karpenter-batch-max"),
 ];
 
 /// Contradictions between parameters.

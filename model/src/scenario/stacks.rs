@@ -1,15 +1,15 @@
-//! Stacks: queues, ECS services and Lambda functions.
+//! Stacks: queues, ECS services and Lambda functions; instances and pods are in `fleet_keys`.
 
 use super::kinds::{At, Bytes, Choice, Count, Flag, Kind, Megabytes, Number, Span, Sub};
 use super::lists::{Command, List};
 use super::problem::{alternatives, clipped, quoted};
-use super::scaling::policy;
+use super::scaling::{Of, policy};
 use super::streams::{self, Consumer, NAME_PATTERN, Split, is_name};
 use super::table::Table;
 use super::tree::{Node, Value};
 use super::{
     Architecture, BetweenHops, Capacity, Delete, Ec2, Ecs, INSTANCE_TYPES, InitDuration, Lambda, Package,
-    Platform, Poll, ProvisionedPollers, Provisioning, Queue, Runtime, Stack, Worker, check,
+    Platform, Poll, ProvisionedPollers, Provisioning, Queue, Runtime, Stack, Worker, check, fleet_keys,
 };
 use crate::time::{DAY, HOUR, MINUTE, SECOND};
 use serde_json::{Value as Json, json};
@@ -86,6 +86,8 @@ impl Stacks {
 #[derive(Clone, Copy, PartialEq)]
 enum Which {
     Ecs,
+    Ec2,
+    Eks,
     Lambda,
 }
 
@@ -181,10 +183,13 @@ fn drained(t: &mut Table<'_>, name: &str, of: &Stacks) -> Option<Stack> {
     let provisioning = t.get("provisioning", doc, &Choice(choices), Provisioning::default());
     let read = |t: &mut Table<'_>, which: Which| match which {
         Which::Ecs => ecs(t).map(Platform::Ecs),
+        Which::Ec2 => fleet_keys::group(t).map(Platform::Ec2),
+        Which::Eks => fleet_keys::eks(t).map(Platform::Eks),
         Which::Lambda => lambda(t, &queue, limit).map(Platform::Lambda),
     };
-    let doc = "What drains the queue: an ECS service, or a Lambda function behind an event source mapping.";
-    let names = [(Which::Ecs, "ecs"), (Which::Lambda, "lambda")];
+    let doc = "What drains the queue: an ECS service, an EC2 Auto Scaling group, a Deployment on EKS, or a Lambda \
+               function behind an event source mapping.";
+    let names = [(Which::Ecs, "ecs"), (Which::Ec2, "ec2"), (Which::Eks, "eks"), (Which::Lambda, "lambda")];
     let platform = t.variants("platform", doc, &names, &read).flatten();
     Some(Stack { queue, log_bytes_per_message, command, provisioning, ..Stack::new(name, platform?) })
 }
@@ -232,13 +237,16 @@ fn ecs(t: &mut Table<'_>) -> Option<Ecs> {
     let scaling = t.get(
         "scaling",
         doc,
-        &List(Sub("{ policy = \"backlog-per-task\", target = 100 }", policy), 20),
+        &List(
+            Sub("{ policy = \"backlog-per-task\", target = 100 }", |t: &mut Table<'_>| policy(t, Of::Tasks)),
+            20,
+        ),
         default.scaling,
     );
-    let bounds = bounds(t, !scaling.is_empty());
+    let bounds = bounds(t, "tasks", !scaling.is_empty());
     let doc = "Whether those tasks already run when the load begins, or are launched then.";
     let warm_start = t.get("warm-start", doc, &Flag, default.warm_start);
-    let worker = worker(t);
+    let worker = worker(t, "task");
     let doc = "stopTimeout: from SIGTERM to SIGKILL; 2 to 120 s on Fargate.";
     let stop_timeout = t.get("stop-timeout", doc, &Span::seconds(2 * SECOND, HOUR), default.stop_timeout);
     let ecs = Ecs {
@@ -261,20 +269,23 @@ fn ecs(t: &mut Table<'_>) -> Option<Ecs> {
     Some(ecs)
 }
 
-/// Desired count at the start, and its least and most.
-fn bounds(t: &mut Table<'_>, scales: bool) -> (u32, u32, u32) {
+/// Desired count at the start, and its least and most; `units` is what is counted, e.g. "tasks".
+pub(super) fn bounds(t: &mut Table<'_>, units: &str, scales: bool) -> (u32, u32, u32) {
     let count = Count(0, 5_000);
-    let tasks = t.optional("tasks", "Desired count at the start; without it min-tasks, or 1.", &count);
-    let doc =
-        "Least desired count; without it 1 (or tasks, if that is less), and tasks where nothing scales.";
-    let least = t.optional("min-tasks", doc, &count);
-    let doc =
-        "Most desired count; without it 10 (or tasks, if that is more), and tasks where nothing scales.";
-    let most = t.optional("max-tasks", doc, &count);
-    let tasks = tasks.or(least).unwrap_or(1);
-    let (low, high) = if scales { (tasks.min(1), tasks.max(10)) } else { (tasks, tasks) };
+    let doc = format!("Desired count at the start; without it min-{units}, or 1.");
+    let at_start = t.optional(units, &doc, &count);
+    let doc = format!(
+        "Least desired count; without it 1 (or {units}, if that is less), and {units} where nothing scales."
+    );
+    let least = t.optional(&format!("min-{units}"), &doc, &count);
+    let doc = format!(
+        "Most desired count; without it 10 (or {units}, if that is more), and {units} where nothing scales."
+    );
+    let most = t.optional(&format!("max-{units}"), &doc, &count);
+    let at_start = at_start.or(least).unwrap_or(1);
+    let (low, high) = if scales { (at_start.min(1), at_start.max(10)) } else { (at_start, at_start) };
     let least = least.unwrap_or(low.min(most.unwrap_or(u32::MAX)));
-    (tasks, least, most.unwrap_or(high.max(least)))
+    (at_start, least, most.unwrap_or(high.max(least)))
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -335,7 +346,8 @@ fn ec2(t: &mut Table<'_>) -> Option<Ec2> {
     })
 }
 
-fn worker(t: &mut Table<'_>) -> Worker {
+/// The keys of the program in a `noun`.
+pub(super) fn worker(t: &mut Table<'_>, noun: &str) -> Worker {
     let default = Worker::default();
     let polls = vec![(Poll::AllDone, "all-done"), (Poll::SlotFree, "slot-free")];
     let deletes = vec![(Delete::Each, "each"), (Delete::Batch, "batch")];
@@ -354,19 +366,21 @@ fn worker(t: &mut Table<'_>) -> Worker {
         ),
         concurrency: t.get(
             "concurrency",
-            "Messages worked on at once in one task.",
+            &format!("Messages worked on at once in one {noun}."),
             &Count(1, 10_000),
             default.concurrency,
         ),
         poll: t.get(
             "poll",
-            "When a task asks for more: when its whole batch is done, or whenever a slot is free.",
+            &format!(
+                "When a {noun} asks for more: when its whole batch is done, or whenever a slot is free."
+            ),
             &Choice(polls),
             default.poll,
         ),
         delete: t.get(
             "delete",
-            "Whether a task deletes each message by itself, or a batch once all of it is done.",
+            &format!("Whether a {noun} deletes each message by itself, or a batch once all of it is done."),
             &Choice(deletes),
             default.delete,
         ),
@@ -468,7 +482,7 @@ fn pollers(t: &mut Table<'_>) -> Option<ProvisionedPollers> {
 }
 
 /// vCPUs, kept as CPU units of 1/1,024.
-struct Vcpu;
+pub(super) struct Vcpu;
 
 impl Kind for Vcpu {
     type Out = u32;

@@ -1,28 +1,31 @@
-//! The control plane of an ECS service: its scheduler, its metrics, alarms and policies, its bill.
+//! The control plane of a fleet: its scheduler, its metrics, alarms and policies or its autoscaler, its bill.
 //!
 //! Goals: one clockwork for every driver, in virtual time and in real time. The driver calls [`Control::sample`],
 //! [`Control::every_minute`] and [`Control::evaluate`] once a minute each at the offsets that it is told, and does
-//! what [`Control::command`] asks for.
+//! what [`Control::command`] asks for. An autoscaler in a cluster has clocks of its own: it asks for looks at the queue.
 //! Non-goals: the program in the tasks.
 
+use super::scaler::Scaler;
 use super::{Account, Command, Service, TaskId};
 use crate::cloudwatch::Datapoint;
-use crate::scaling::{AutoScaling, Metrics};
+use crate::scaling::Metrics;
 use model::random::Stream;
 use model::run::Activity;
-use model::scenario::{Capacity, Ecs, Parameters};
+use model::scenario::{Capacity, Fleet, Parameters};
 use model::time::{MINUTE, Nanos, SECOND, seconds};
 use model::usage::Item;
 
-/// The control plane of one service.
+/// The control plane of one fleet.
 #[derive(Clone, Debug)]
 pub struct Control {
     service: Service,
     account: Account,
-    scaling: AutoScaling,
+    scaling: Scaler,
     metrics: Metrics,
     commands: Vec<Command>,
     beliefs: Beliefs,
+    /// Whether units count for policies only when they have warmed up, as in an Auto Scaling group.
+    warms_up: bool,
     /// CPU units of a task, for utilization and the bill.
     cpu_units: u64,
     memory_mb: u64,
@@ -56,8 +59,43 @@ struct Beliefs {
 /// How the capacity is billed: items and their variant.
 #[derive(Clone, Copy, Debug)]
 enum Billing {
-    Tasks { vcpu: Item, memory: Item, variant: &'static str },
-    Instances { variant: &'static str },
+    Tasks {
+        vcpu: Item,
+        memory: Item,
+        variant: &'static str,
+    },
+    /// Tasks are on instances that are billed.
+    Instances {
+        variant: &'static str,
+    },
+    /// Each unit is an instance.
+    Units {
+        variant: &'static str,
+    },
+    /// Instances, and the control plane of their cluster.
+    Nodes {
+        variant: &'static str,
+    },
+}
+
+impl Billing {
+    fn of(fleet: Fleet<'_>) -> Self {
+        let ecs = match fleet {
+            Fleet::Ecs(ecs) => ecs,
+            Fleet::Ec2(group) => return Self::Units { variant: group.instance_type.name },
+            Fleet::Eks(eks) => return Self::Nodes { variant: eks.instance_type.name },
+        };
+        let variant = ecs.architecture.name();
+        match &ecs.capacity {
+            Capacity::Fargate => {
+                Self::Tasks { vcpu: Item::FargateVcpu, memory: Item::FargateMemory, variant }
+            }
+            Capacity::FargateSpot => {
+                Self::Tasks { vcpu: Item::FargateSpotVcpu, memory: Item::FargateSpotMemory, variant }
+            }
+            Capacity::Ec2(ec2) => Self::Instances { variant: ec2.instance_type.name },
+        }
+    }
 }
 
 /// What a queue's attributes say.
@@ -82,7 +120,7 @@ pub struct Counts {
     pub desired: u32,
     /// Tasks between SIGTERM and their end.
     pub stopping: u32,
-    /// EC2 instances; `None` on Fargate.
+    /// EC2 instances that tasks or pods are on; `None` where there are none.
     pub instances: Option<u32>,
 }
 
@@ -110,23 +148,14 @@ pub struct Window {
 }
 
 impl Control {
-    /// The control plane of `config`; `service` decides start-up times and interruptions, `stream` lags.
+    /// The control plane of `fleet`; `service` decides start-up times and interruptions, `stream` lags.
     #[must_use]
-    pub fn new(config: &Ecs, beliefs: &Parameters, service: Stream, mut stream: Stream) -> Self {
-        let variant = config.architecture.name();
-        let billing = match &config.capacity {
-            Capacity::Fargate => {
-                Billing::Tasks { vcpu: Item::FargateVcpu, memory: Item::FargateMemory, variant }
-            }
-            Capacity::FargateSpot => {
-                Billing::Tasks { vcpu: Item::FargateSpotVcpu, memory: Item::FargateSpotMemory, variant }
-            }
-            Capacity::Ec2(ec2) => Billing::Instances { variant: ec2.instance_type.name },
-        };
+    pub fn new(fleet: Fleet<'_>, beliefs: &Parameters, service: Stream, mut stream: Stream) -> Self {
+        let evaluation_delay = stream.between(0, beliefs.alarm_evaluation_delay_max.min(MINUTE - 1));
         Self {
-            service: Service::new(config, beliefs, service),
-            account: Account::new(beliefs),
-            scaling: AutoScaling::new(config, beliefs),
+            service: Service::new(fleet, beliefs, service),
+            account: Account::new(fleet, beliefs),
+            scaling: Scaler::new(fleet, beliefs, &mut stream),
             metrics: Metrics::default(),
             commands: Vec::new(),
             beliefs: Beliefs {
@@ -135,11 +164,12 @@ impl Control {
                 ecs_metric_lag: beliefs.ecs_metric_lag,
                 inactive_after: beliefs.sqs_inactive_after,
                 activation_lag_max: beliefs.sqs_activation_lag_max,
-                evaluation_delay: stream.between(0, beliefs.alarm_evaluation_delay_max.min(MINUTE - 1)),
+                evaluation_delay,
             },
-            cpu_units: u64::from(config.cpu_units),
-            memory_mb: u64::from(config.memory_mb),
-            billing,
+            warms_up: matches!(fleet, Fleet::Ec2(_)),
+            cpu_units: u64::from(fleet.cpu_units()),
+            memory_mb: u64::from(fleet.memory_mb()),
+            billing: Billing::of(fleet),
             sampled: Reading::default(),
             sent_before: 0,
             cpu_published: 0.0,
@@ -153,13 +183,26 @@ impl Control {
     }
 
     /// Begins the service at instant 0: returns how many tasks run from the start.
-    pub fn begin(&mut self, config: &Ecs) -> u32 {
-        if config.warm_start {
-            self.service.begin_running(config.tasks, &mut self.commands);
-            return config.tasks;
+    pub fn begin(&mut self, fleet: Fleet<'_>) -> u32 {
+        if let Some(keda) = self.scaling.keda() {
+            self.commands.extend(keda.looks().map(|at| Command::Look { at }));
         }
-        self.service.set_desired(0, config.tasks, &mut self.account, &mut self.commands);
+        let (count, warm_start) = fleet.at_start();
+        if warm_start {
+            self.service.begin_running(count, &mut self.commands);
+            return count;
+        }
+        self.service.set_desired(0, count, &mut self.account, &mut self.commands);
         0
+    }
+
+    /// The queue as a look that was asked for finds it.
+    pub fn look(&mut self, now: Nanos, reading: Reading) {
+        let Some(keda) = self.scaling.keda() else { return };
+        let Some(there) = keda.look(now, reading) else { return };
+        self.commands.push(Command::Wake { at: there });
+        let next = keda.looks().into_iter().filter(|&at| at > now);
+        self.commands.extend(next.map(|at| Command::Look { at }));
     }
 
     /// The next thing that the driver has to do; doing it can make for more.
@@ -187,7 +230,8 @@ impl Control {
             pending: self.service.pending(),
             desired: self.scaling.desired(),
             stopping: self.service.stopping(),
-            instances: matches!(self.billing, Billing::Instances { .. }).then(|| self.service.instances()),
+            instances: matches!(self.billing, Billing::Instances { .. } | Billing::Nodes { .. })
+                .then(|| self.service.instances()),
         }
     }
 
@@ -200,7 +244,7 @@ impl Control {
     pub fn started(&mut self, now: Nanos, task: TaskId) -> bool {
         let started = self.service.started(now, task, &mut self.commands);
         if started {
-            self.scaling.settle(now, self.in_service());
+            self.scaling.settle(now, self.in_service(now));
         }
         started
     }
@@ -231,9 +275,10 @@ impl Control {
         self.service.deploying()
     }
 
-    /// Running tasks as scaling counts them: not those that a deployment runs beyond the desired count.
-    fn in_service(&self) -> u32 {
-        let running = self.service.running();
+    /// Running tasks as scaling counts them: not those that a deployment runs beyond the desired count, nor instances
+    /// that warm up.
+    fn in_service(&self, now: Nanos) -> u32 {
+        let running = if self.warms_up { self.service.healthy(now) } else { self.service.running() };
         if self.deploying() { running.min(self.scaling.desired()) } else { running }
     }
 
@@ -242,9 +287,15 @@ impl Control {
         self.service.interrupt(now, task, &mut self.account, &mut self.commands)
     }
 
-    /// Capacity has become ready, or a task counts as healthy.
-    pub fn reconcile(&mut self, now: Nanos) {
+    /// Capacity has become ready, a task counts as healthy, or an autoscaler has learned what it looked for; returns
+    /// what scaling did about it.
+    pub fn reconcile(&mut self, now: Nanos) -> Vec<Activity> {
+        if let Some(keda) = self.scaling.keda() {
+            keda.act(now);
+            return self.apply_desired(now);
+        }
         self.service.reconcile(now, &mut self.account, &mut self.commands);
+        Vec::new()
     }
 
     /// What SQS will report for the minute that is ending.
@@ -305,8 +356,10 @@ impl Control {
 
     /// Evaluates the alarms and scales; returns what that did, to be written down.
     pub fn evaluate(&mut self, now: Nanos) -> Vec<Activity> {
-        self.scaling.suspend_scale_in(self.deploying());
-        self.scaling.evaluate(now, &self.metrics, self.in_service());
+        let serving = self.in_service(now);
+        // While instances warm up, an Auto Scaling group does not scale in.
+        let warming = self.warms_up && self.service.running() + self.service.pending() > serving;
+        self.scaling.evaluate(now, &self.metrics, serving, self.deploying() || warming);
         self.apply_desired(now)
     }
 
@@ -325,8 +378,8 @@ impl Control {
     fn apply_desired(&mut self, now: Nanos) -> Vec<Activity> {
         self.service.set_desired(now, self.scaling.desired(), &mut self.account, &mut self.commands);
         // Tasks that are being stopped do not run any more: a scale-in is fulfilled at once.
-        self.scaling.settle(now, self.in_service());
-        self.scaling.activities().collect()
+        self.scaling.settle(now, self.in_service(now));
+        self.scaling.activities()
     }
 
     /// Closes a window of the run; `cpu_used` nanoseconds of one vCPU were used since the start.
@@ -346,7 +399,15 @@ impl Control {
             Billing::Instances { variant } => {
                 vec![(Item::Ec2Instances, variant, billed.instance_time / SECOND)]
             }
+            Billing::Units { variant } => vec![(Item::Ec2Instances, variant, billed.task_time / SECOND)],
+            Billing::Nodes { variant } => vec![
+                (Item::Ec2Instances, variant, billed.instance_time / SECOND),
+                (Item::EksClusters, "", now / SECOND),
+            ],
         };
+        if let Some(keda) = self.scaling.keda() {
+            items.push((Item::SqsRequests, "get-attributes", keda.calls()));
+        }
         items.push((Item::CloudwatchAlarms, "", self.scaling.alarms() * (now / SECOND)));
         Window { peaks, cpu, billed: items }
     }

@@ -1,4 +1,6 @@
-//! An ECS service: its scheduler, and the capacity that its tasks run on.
+//! A number of units that run a poll loop, and the capacity that they run on: an ECS service and its tasks, an EC2 Auto
+//! Scaling group and its instances, a Deployment on EKS and its pods. Where it says task, all three are meant; how they
+//! differ is in `launch`.
 //!
 //! Goals: launch-rate buckets, start-up by provisioning, pull and start, SIGTERM and SIGKILL, Spot interruptions,
 //! rolling deployments, EC2 capacity with managed scaling, what is billed and from when.
@@ -9,14 +11,18 @@
 
 mod cluster;
 mod control;
+mod launch;
+mod nodes;
 mod rolling;
+mod scaler;
 
 use crate::bucket::Bucket;
-use cluster::Cluster;
+use cluster::{Cluster, Image};
 pub use control::{Control, Counts, Reading, Window};
-use model::random::{Sampler, Stream};
-use model::scenario::{Capacity, Ecs, Parameters};
-use model::time::{HOUR, MINUTE, Nanos};
+use launch::Launch;
+use model::random::Stream;
+use model::scenario::{Fleet, Parameters};
+use model::time::Nanos;
 use model::usage::fargate_billed;
 use std::collections::VecDeque;
 
@@ -57,9 +63,15 @@ pub enum Command {
         /// When.
         at: Nanos,
     },
+    /// Read the queue at `at` and call [`Control::look`] with it.
+    Look {
+        /// When.
+        at: Nanos,
+    },
 }
 
-/// The Fargate launch bucket of an account and region, shared by its services.
+/// The launch bucket of an account and region, shared by its fleets: Fargate's for tasks, that of RunInstances for
+/// instances.
 #[derive(Clone, Debug)]
 pub struct Account {
     launches: Bucket,
@@ -68,8 +80,12 @@ pub struct Account {
 impl Account {
     /// The bucket under the beliefs in force.
     #[must_use]
-    pub fn new(beliefs: &Parameters) -> Self {
-        Self { launches: Bucket::per_second(beliefs.ecs_launch_burst, beliefs.ecs_launch_per_second) }
+    pub fn new(fleet: Fleet<'_>, beliefs: &Parameters) -> Self {
+        let (burst, per_second) = match fleet {
+            Fleet::Ecs(_) | Fleet::Eks(_) => (beliefs.ecs_launch_burst, beliefs.ecs_launch_per_second),
+            Fleet::Ec2(_) => (beliefs.ec2_launch_burst, beliefs.ec2_launch_per_second),
+        };
+        Self { launches: Bucket::per_second(burst, per_second) }
     }
 }
 
@@ -107,7 +123,7 @@ pub struct Billed {
     pub instance_time: Nanos,
 }
 
-/// A service.
+/// The units of a fleet.
 #[derive(Clone, Debug)]
 pub struct Service {
     desired: u32,
@@ -120,32 +136,17 @@ pub struct Service {
     version: u32,
     /// Running tasks of earlier versions: a deployment is in progress while there are any.
     outdated: u32,
-    healthy_after: Nanos,
-    launches: Bucket,
-    cluster: Option<Cluster>,
-    on_fargate: bool,
-    interruption: Option<Sampler>,
+    laws: Launch,
     warning: Nanos,
-    stop_timeout: Nanos,
-    billing_minimum: Nanos,
-    provisioning: Sampler,
-    pull: Sampler,
-    start: Sampler,
     stream: Stream,
     billed: Billed,
     billed_to: Nanos,
 }
 
 impl Service {
-    /// The service of `ecs`, without tasks; `stream` decides start-up times and interruptions.
+    /// The units of `fleet`, of which there are none yet; `stream` decides start-up times and interruptions.
     #[must_use]
-    pub fn new(ecs: &Ecs, beliefs: &Parameters, stream: Stream) -> Self {
-        let mb_per_s = beliefs.ecs_pull_mb_per_second.max(0.001);
-        let pull = model::time::from_seconds(f64::from(ecs.image_mb) / mb_per_s);
-        let z99 = model::random::normal_quantile(0.99);
-        let pull_p99 = pull + (pull as f64 * beliefs.ecs_pull_spread * z99) as Nanos;
-        let hourly = beliefs.spot_interruptions_per_hour;
-        let spot = ecs.capacity == Capacity::FargateSpot && hourly > 0.0;
+    pub fn new(fleet: Fleet<'_>, beliefs: &Parameters, stream: Stream) -> Self {
         Self {
             desired: 0,
             tasks: Vec::new(),
@@ -155,24 +156,8 @@ impl Service {
             stopping: 0,
             version: 0,
             outdated: 0,
-            healthy_after: beliefs.ecs_healthy_after,
-            launches: Bucket::new(
-                (beliefs.ecs_service_launch_per_minute / 60).max(1),
-                beliefs.ecs_service_launch_per_minute,
-                MINUTE,
-            ),
-            cluster: match &ecs.capacity {
-                Capacity::Ec2(ec2) => Some(Cluster::new(ec2, ecs, beliefs)),
-                Capacity::Fargate | Capacity::FargateSpot => None,
-            },
-            on_fargate: !matches!(ecs.capacity, Capacity::Ec2(_)),
-            interruption: spot.then(|| Sampler::exponential((HOUR as f64 / hourly) as Nanos)),
+            laws: Launch::of(fleet, beliefs),
             warning: beliefs.spot_warning,
-            stop_timeout: ecs.stop_timeout,
-            billing_minimum: beliefs.ecs_billing_minimum,
-            provisioning: Sampler::uniform(beliefs.ecs_provisioning_min, beliefs.ecs_provisioning_max),
-            pull: Sampler::lognormal(pull, pull_p99),
-            start: Sampler::uniform(beliefs.ecs_start_min, beliefs.ecs_start_max),
             stream,
             billed: Billed::default(),
             billed_to: 0,
@@ -200,14 +185,14 @@ impl Service {
     /// EC2 instances, booting ones included; 0 on Fargate.
     #[must_use]
     pub fn instances(&self) -> u32 {
-        self.cluster.as_ref().map_or(0, Cluster::size)
+        self.laws.cluster.as_ref().map_or(0, Cluster::size)
     }
 
     /// Begins with `tasks` that run already, on capacity that is already there.
     pub fn begin_running(&mut self, tasks: u32, out: &mut Vec<Command>) {
         self.desired = tasks;
         for _ in 0..tasks {
-            let instance = self.cluster.as_mut().map_or(0, Cluster::place_at_begin);
+            let instance = self.laws.cluster.as_mut().map_or(0, Cluster::place_at_begin);
             let task = self.create(State::Launching { pull_at: 0 }, instance);
             self.launching.push(task);
             self.started(0, task, out);
@@ -238,17 +223,27 @@ impl Service {
             self.stop_one(now, out);
         }
         self.place(now, account, out);
+        self.retire(now);
     }
 
     /// Managed scaling of EC2 capacity; call every minute.
     pub fn every_minute(&mut self, now: Nanos, account: &mut Account, out: &mut Vec<Command>) {
         let wanted = self.running() + self.pending() + self.stopping;
         self.meter(now);
-        if let Some(cluster) = &mut self.cluster {
+        if let Some(cluster) = &mut self.laws.cluster {
             for ready_at in cluster.scale(now, wanted, &mut self.stream) {
                 out.push(Command::Wake { at: ready_at });
             }
             self.place(now, account, out);
+            self.retire(now);
+        }
+    }
+
+    /// Nodes that nobody needs go; they are billed until now.
+    fn retire(&mut self, now: Nanos) {
+        if self.laws.cluster.is_some() {
+            self.meter(now);
+            self.laws.cluster.iter_mut().for_each(|cluster| cluster.retire(now));
         }
     }
 
@@ -259,18 +254,23 @@ impl Service {
 
     fn place(&mut self, now: Nanos, account: &mut Account, out: &mut Vec<Command>) {
         while let Some(&task) = self.waiting.front() {
-            let (pull_at, at, instance) = match &mut self.cluster {
+            let (pull_at, at, instance) = match &mut self.laws.cluster {
                 None => {
-                    let launch = self.launches.reserve(now).max(account.launches.reserve(now));
-                    let pull_at = launch + self.provisioning.draw(&mut self.stream);
-                    let pulled = pull_at + self.pull.draw(&mut self.stream);
-                    (pull_at, pulled + self.start.draw(&mut self.stream), 0)
+                    let launch = self.laws.launches.reserve(now).max(account.launches.reserve(now));
+                    let pull_at = launch + self.laws.provisioning.draw(&mut self.stream);
+                    let pulled = pull_at + self.laws.pull.draw(&mut self.stream);
+                    (pull_at, pulled + self.laws.start.draw(&mut self.stream), 0)
                 }
                 Some(cluster) => {
-                    let Some((instance, has_image)) = cluster.place(now) else { break };
-                    let launch = self.launches.reserve(now);
-                    let pull = if has_image { 0 } else { self.pull.draw(&mut self.stream) };
-                    (launch, launch + pull + self.start.draw(&mut self.stream), instance)
+                    let Some((instance, image)) = cluster.place(now) else { break };
+                    let launch = self.laws.launches.reserve(now);
+                    let pulled = match image {
+                        Image::Held => launch,
+                        Image::Coming(at) => at.max(launch),
+                        Image::Missing => launch + self.laws.pull.draw(&mut self.stream),
+                    };
+                    cluster.pulling(instance, pulled);
+                    (launch, pulled + self.laws.start.draw(&mut self.stream), instance)
                 }
             };
             self.waiting.pop_front();
@@ -279,6 +279,24 @@ impl Service {
             (entry.state, entry.instance) = (State::Launching { pull_at }, instance);
             out.push(Command::Start { task, at });
         }
+        let waiting = self.waiting.len() as u32;
+        if waiting > 0
+            && let Some(cluster) = &mut self.laws.cluster
+        {
+            let again = cluster.provision(now, waiting, &mut self.stream);
+            out.extend(again.into_iter().map(|at| Command::Wake { at }));
+        }
+    }
+
+    /// Whether each unit is capacity that is billed, and not placed on instances that are.
+    fn bills_units(&self) -> bool {
+        self.laws.cluster.is_none()
+    }
+
+    /// Running units that have counted as healthy, or warmed up, by now.
+    #[must_use]
+    pub fn healthy(&self, now: Nanos) -> u32 {
+        self.running.iter().filter(|&&task| self.tasks[task as usize].healthy_at <= now).count() as u32
     }
 
     /// Stops what costs least to lose: a waiting task, else a launching one, else the youngest running one.
@@ -288,7 +306,7 @@ impl Service {
         } else if let Some(task) = self.launching.pop() {
             self.cancel(now, task, out);
         } else if let Some(&task) = self.running.last() {
-            self.stop(now, task, self.stop_timeout, out);
+            self.stop(now, task, self.laws.stop_timeout, out);
         }
     }
 
@@ -322,16 +340,16 @@ impl Service {
         self.meter(now);
         self.launching.retain(|&other| other != task);
         self.running.push(task);
-        if self.on_fargate {
+        if self.bills_units() {
             self.billed.task_time += now - pull_at;
         }
         let entry = &mut self.tasks[task as usize];
         (entry.state, entry.billed_from) = (State::Running, pull_at);
-        entry.healthy_at = now + self.healthy_after;
+        entry.healthy_at = now + self.laws.healthy_after;
         if self.outdated > 0 {
             out.push(Command::Wake { at: entry.healthy_at });
         }
-        if let Some(lifetime) = &self.interruption {
+        if let Some(lifetime) = &self.laws.interruption {
             let at = now + lifetime.draw(&mut self.stream);
             out.push(Command::Interrupt { task, at });
         }
@@ -350,7 +368,7 @@ impl Service {
             return false;
         }
         self.meter(now);
-        self.stop(now, task, self.warning.min(self.stop_timeout), out);
+        self.stop(now, task, self.warning.min(self.laws.stop_timeout), out);
         self.reconcile(now, account, out);
         true
     }
@@ -394,7 +412,7 @@ impl Service {
     pub fn kill(&mut self, now: Nanos, count: u32, account: &mut Account, out: &mut Vec<Command>) -> u32 {
         let chosen: Vec<TaskId> = self.running.iter().copied().take(count as usize).collect();
         for &task in &chosen {
-            self.stop(now, task, self.stop_timeout, out);
+            self.stop(now, task, self.laws.stop_timeout, out);
         }
         self.reconcile(now, account, out);
         chosen.len() as u32
@@ -404,8 +422,8 @@ impl Service {
     fn close(&mut self, now: Nanos, task: TaskId) {
         // What metering has not covered: the rest of the last second, and of the minimum.
         let lived = now - self.tasks[task as usize].billed_from;
-        let billed = fargate_billed(lived, self.billing_minimum);
-        if self.on_fargate {
+        let billed = fargate_billed(lived, self.laws.billing_minimum);
+        if self.bills_units() {
             self.billed.task_time += billed - lived;
         }
         self.end(now, task);
@@ -414,32 +432,34 @@ impl Service {
     fn end(&mut self, now: Nanos, task: TaskId) {
         let entry = &mut self.tasks[task as usize];
         entry.state = State::Stopped;
-        if let Some(cluster) = &mut self.cluster {
+        if let Some(cluster) = &mut self.laws.cluster {
             cluster.leave(now, entry.instance);
         }
     }
 
     /// Bills a task that never ran.
     fn bill(&mut self, lived: Nanos) {
-        if self.on_fargate {
-            self.billed.task_time += fargate_billed(lived, self.billing_minimum);
+        if self.bills_units() {
+            self.billed.task_time += fargate_billed(lived, self.laws.billing_minimum);
         }
     }
 
     fn meter(&mut self, now: Nanos) {
         let passed = now - self.billed_to;
         self.billed_to = now;
-        if self.on_fargate {
+        if self.bills_units() {
             self.billed.task_time += passed * u64::from(self.running() + self.stopping);
         }
-        self.billed.instance_time += passed * u64::from(self.instances());
+        if let Some(cluster) = &self.laws.cluster {
+            self.billed.instance_time += cluster.billed(now - passed, now);
+        }
     }
 
     /// What was billed up to `now`, running tasks and pulls in progress included.
     pub fn billed(&mut self, now: Nanos) -> Billed {
         self.meter(now);
         let pulling = |task: &TaskId| match self.tasks[*task as usize].state {
-            State::Launching { pull_at } if self.on_fargate => now.saturating_sub(pull_at),
+            State::Launching { pull_at } if self.bills_units() => now.saturating_sub(pull_at),
             _ => 0,
         };
         let in_progress: Nanos = self.launching.iter().map(pulling).sum();
@@ -447,5 +467,7 @@ impl Service {
     }
 }
 
+#[cfg(test)]
+mod fleet_tests;
 #[cfg(test)]
 mod tests;

@@ -43,7 +43,7 @@ impl Service {
                 continue;
             }
             healthy = left;
-            self.stop(now, task, self.stop_timeout, out);
+            self.stop(now, task, self.laws.stop_timeout, out);
         }
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
-use model::scenario::{Ec2, INSTANCE_TYPES};
-use model::time::SECOND;
+use model::scenario::{Capacity, Ec2, Ecs, INSTANCE_TYPES};
+use model::time::{HOUR, MINUTE, SECOND};
 
 struct World {
     service: Service,
@@ -11,8 +11,8 @@ struct World {
 
 fn world(ecs: &Ecs) -> World {
     let beliefs = Parameters::default();
-    let service = Service::new(ecs, &beliefs, Stream::new(1, "service"));
-    World { service, account: Account::new(&beliefs), starts: Vec::new(), stops: Vec::new() }
+    let service = Service::new(Fleet::Ecs(ecs), &beliefs, Stream::new(1, "service"));
+    World { service, account: Account::new(Fleet::Ecs(ecs), &beliefs), starts: Vec::new(), stops: Vec::new() }
 }
 
 impl World {
@@ -22,7 +22,7 @@ impl World {
                 Command::Start { task, at } => self.starts.push((at, task)),
                 Command::Stop { task, kill_at } => self.stops.push((kill_at, task)),
                 Command::Cancel { task } => self.starts.retain(|s| s.1 != task),
-                Command::Interrupt { .. } | Command::Wake { .. } => {}
+                Command::Interrupt { .. } | Command::Wake { .. } | Command::Look { .. } => {}
             }
         }
         self.starts.sort_unstable();
@@ -84,10 +84,11 @@ fn a_413_mb_image_starts_in_about_57_s() {
 fn fargate_reaches_3500_tasks_in_four_and_a_half_minutes() {
     for services in [2, 7] {
         let beliefs = Parameters::default();
-        let mut account = Account::new(&beliefs);
+        let ecs = with_image(413);
+        let mut account = Account::new(Fleet::Ecs(&ecs), &beliefs);
         let mut last = 0;
         for index in 0..services {
-            let mut service = Service::new(&with_image(413), &beliefs, Stream::new(index, "service"));
+            let mut service = Service::new(Fleet::Ecs(&ecs), &beliefs, Stream::new(index, "service"));
             let mut out = Vec::new();
             service.set_desired(0, 3_500 / services as u32, &mut account, &mut out);
             let starts = out.iter().map(|c| if let Command::Start { at, .. } = c { *at } else { 0 });
@@ -358,8 +359,8 @@ fn policies_do_not_scale_in_during_a_deployment() {
     let beliefs = Parameters::default();
     let stream = |label| Stream::new(1, label);
     let desired_after = |backlog: u64, deploys: bool| {
-        let mut control = Control::new(&ecs, &beliefs, stream("service"), stream("control"));
-        assert_eq!(control.begin(&ecs), 5);
+        let mut control = Control::new(Fleet::Ecs(&ecs), &beliefs, stream("service"), stream("control"));
+        assert_eq!(control.begin(Fleet::Ecs(&ecs)), 5);
         for minute in 1..=30 {
             control.sample(Reading { visible: backlog, ..Reading::default() });
             control.every_minute(minute * MINUTE, 100 * minute, false, 0.0);

@@ -1,19 +1,28 @@
-//! Application Auto Scaling on an ECS service: step scaling, target tracking, scheduled actions.
+//! Application Auto Scaling on an ECS service, and EC2 Auto Scaling on a group: step scaling, target tracking, scheduled
+//! actions. Pods have a law of their own: `keda`.
 //!
 //! Goals: the documented arithmetic (base = running count, bounds, cooldowns from fulfilment, re-firing each
-//! minute while in ALARM, larger steps during a cooldown add only the difference), several policies at once.
+//! minute while in ALARM, larger steps during a cooldown add only the difference), several policies at once. A group
+//! has a warm-up in the place of cooldowns: whoever drives it counts an instance as running only when that is over, and
+//! a cooldown of no length then does the rest: what is on its way counts towards the next step.
 //! Non-goals: predictive scaling, launching tasks (`ecs`).
 //!
 //! Sources: Application Auto Scaling user guide, step scaling overview; ECS developer guide, service auto
-//! scaling; PutScalingPolicy in the API reference.
+//! scaling; PutScalingPolicy in the API reference; EC2 Auto Scaling user guide, step scaling and default instance warmup.
+
+mod keda;
+mod steps;
+
+pub use keda::Keda;
 
 use crate::cloudwatch::{AlarmState, Metric, Watcher};
 use model::run::{Activity, ActivityKind};
 use model::scenario::{
-    Adjustment, Alarm, AlarmMetric, Comparison, Ecs, MissingData, Parameters, ScalingPolicy, Scheduled,
-    Statistic, Step, StepScaling, TargetTracking,
+    Alarm, AlarmMetric, Comparison, Fleet, MissingData, Parameters, ScalingPolicy, Scheduled, Statistic,
+    StepScaling, TargetTracking,
 };
 use model::time::{MINUTE, Nanos};
+use steps::{adjusted, matching_step, state_name, symbol};
 
 /// The metrics that policies of one service can watch.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +68,8 @@ pub struct AutoScaling {
     /// How long a scaling activity may be on its way.
     patience: Nanos,
     scale_in_suspended: bool,
+    /// What is scaled: "task", "instance" or "pod".
+    noun: &'static str,
     activities: Vec<Activity>,
 }
 
@@ -152,13 +163,19 @@ enum Source {
 }
 
 impl AutoScaling {
-    /// The policies of `ecs` under the beliefs in force.
+    /// The policies of `fleet` under the beliefs in force.
     #[must_use]
-    pub fn new(ecs: &Ecs, beliefs: &Parameters) -> Self {
+    pub fn new(fleet: Fleet<'_>, beliefs: &Parameters) -> Self {
+        let desired = fleet.at_start().0;
+        let (min, max) = match fleet {
+            Fleet::Ecs(ecs) => (ecs.min_tasks, ecs.max_tasks),
+            Fleet::Ec2(group) => (group.min_instances, group.max_instances),
+            Fleet::Eks(_) => (desired, desired),
+        };
         let mut scaling = Self {
-            min: ecs.min_tasks,
-            max: ecs.max_tasks,
-            desired: ecs.tasks,
+            min,
+            max,
+            desired,
             steps: Vec::new(),
             tracking: Vec::new(),
             scheduled: Vec::new(),
@@ -166,9 +183,10 @@ impl AutoScaling {
             ecs_lag: beliefs.ecs_metric_lag,
             patience: beliefs.scaling_fulfilment_max,
             scale_in_suspended: false,
+            noun: fleet.noun(),
             activities: Vec::new(),
         };
-        for policy in &ecs.scaling {
+        for policy in fleet.policies() {
             match policy {
                 ScalingPolicy::Step(step) => scaling.steps.push(StepPolicy {
                     watcher: Watcher::new(step.alarm),
@@ -214,7 +232,7 @@ impl AutoScaling {
             let action = self.scheduled.remove(0);
             self.min = action.min_tasks.unwrap_or(self.min);
             self.max = action.max_tasks.unwrap_or(self.max).max(self.min);
-            let reason = format!("scheduled action: between {} and {} tasks", self.min, self.max);
+            let reason = format!("scheduled action: between {} and {} {}s", self.min, self.max, self.noun);
             self.set(now, self.desired, &reason);
         }
     }
@@ -301,7 +319,7 @@ impl AutoScaling {
         let count = from(base);
         let out = count > base && count > desired && (!held_out || count > cooldown.count);
         let inward = !held && count < running && count < desired;
-        let metric = alarm.metric.name();
+        let metric = self.name(alarm.metric);
         (out || inward).then(|| Proposal {
             source: Source::Step(index),
             base,
@@ -332,7 +350,7 @@ impl AutoScaling {
             out,
             reason: format!(
                 "target tracking: {} is {value:.1}, target {target}, {running} running",
-                metric.name()
+                self.name(metric)
             ),
         };
         if running == 0 && desired == 0 {
@@ -362,6 +380,14 @@ impl AutoScaling {
         ((wanted.count < desired).then_some(wanted), true)
     }
 
+    /// The metric as scenarios call it.
+    fn name(&self, metric: AlarmMetric) -> &'static str {
+        match metric {
+            AlarmMetric::BacklogPerTask if self.noun == "instance" => "backlog-per-instance",
+            metric => metric.name(),
+        }
+    }
+
     fn lag_of(&self, metric: AlarmMetric) -> Nanos {
         if metric == AlarmMetric::CpuUtilization { self.ecs_lag } else { self.sqs_lag }
     }
@@ -379,11 +405,12 @@ impl AutoScaling {
         let before = watcher.state;
         let value = watcher.evaluate(now, lag, metrics.of(metric));
         let (after, alarm) = (watcher.state, watcher.alarm);
+        let name = self.name(metric);
         if after != before {
             let value = value.map_or("no data".into(), |v| format!("{v:.1}"));
             let detail = format!(
                 "{} {} {}: {} to {} ({value})",
-                metric.name(),
+                name,
                 symbol(alarm.comparison),
                 alarm.threshold,
                 state_name(before),
@@ -428,52 +455,6 @@ impl TrackingPolicy {
             out: Cooldown::new(tracking.scale_out_cooldown),
             inward: Cooldown::new(tracking.scale_in_cooldown),
         }
-    }
-}
-
-/// The step whose bounds hold `value - threshold`: lower inclusive and upper exclusive for an alarm on high
-/// values, the other way round for one on low values.
-fn matching_step(steps: &[Step], alarm: &Alarm, value: f64) -> Option<Step> {
-    let beyond = value - alarm.threshold;
-    let high = matches!(alarm.comparison, Comparison::GreaterThan | Comparison::AtLeast);
-    steps.iter().copied().find(|step| {
-        let lower = step.lower.unwrap_or(f64::NEG_INFINITY);
-        let upper = step.upper.unwrap_or(f64::INFINITY);
-        if high { lower <= beyond && beyond < upper } else { lower < beyond && beyond <= upper }
-    })
-}
-
-/// The count that a step asks for, before bounds.
-fn adjusted(running: u32, change: i32, scaling: &StepScaling) -> u32 {
-    let running = i64::from(running);
-    let count = match scaling.adjustment {
-        Adjustment::ExactCapacity => i64::from(change),
-        Adjustment::ChangeInCapacity => running + i64::from(change),
-        Adjustment::PercentChangeInCapacity => {
-            let exact = running as f64 * f64::from(change) / 100.0;
-            // Between -1 and 1 rounds away from zero, beyond that towards zero.
-            let rounded = if exact.abs() < 1.0 && exact != 0.0 { exact.signum() } else { exact.trunc() };
-            let least = i64::from(scaling.min_adjustment);
-            running + (rounded as i64).abs().max(least) * i64::from(change.signum())
-        }
-    };
-    count.clamp(0, i64::from(u32::MAX)) as u32
-}
-
-fn symbol(comparison: Comparison) -> &'static str {
-    match comparison {
-        Comparison::GreaterThan => ">",
-        Comparison::AtLeast => ">=",
-        Comparison::LessThan => "<",
-        Comparison::AtMost => "<=",
-    }
-}
-
-fn state_name(state: AlarmState) -> &'static str {
-    match state {
-        AlarmState::Ok => "OK",
-        AlarmState::Alarm => "ALARM",
-        AlarmState::InsufficientData => "INSUFFICIENT_DATA",
     }
 }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::cloudwatch::Datapoint;
-use model::time::SECOND;
+use model::scenario::{Adjustment, AutoScalingGroup, Ecs, Step};
+use model::time::{HOUR, SECOND};
 
 fn step_policy(change: i32, cooldown: Nanos) -> ScalingPolicy {
     let steps = vec![Step { lower: Some(0.0), upper: None, change }];
@@ -26,7 +27,7 @@ fn alarm() -> Alarm {
 
 fn service(policies: Vec<ScalingPolicy>) -> AutoScaling {
     let ecs = Ecs { tasks: 1, min_tasks: 1, max_tasks: 100, scaling: policies, ..Ecs::default() };
-    AutoScaling::new(&ecs, &Parameters::default())
+    AutoScaling::new(Fleet::Ecs(&ecs), &Parameters::default())
 }
 
 /// Publishes a value per minute and evaluates with tasks that start `start` after they are asked for;
@@ -141,7 +142,7 @@ fn only_the_policy_that_won_cools_down() {
 fn zero_is_not_left_for_an_old_datapoint() {
     let ecs =
         Ecs { tasks: 0, min_tasks: 0, max_tasks: 9, scaling: vec![tracking(50.0, 0)], ..Ecs::default() };
-    let mut scaling = AutoScaling::new(&ecs, &Parameters::default());
+    let mut scaling = AutoScaling::new(Fleet::Ecs(&ecs), &Parameters::default());
     let mut metrics = Metrics::default();
     metrics.visible.publish(Datapoint::single(0, 2 * MINUTE, 12.0));
     scaling.evaluate(10 * MINUTE, &metrics, 0);
@@ -209,7 +210,7 @@ fn target_tracking_needs_three_high_points_and_fifteen_low_ones() {
 fn target_tracking_leaves_zero_on_the_first_sign_of_demand() {
     let ecs =
         Ecs { tasks: 0, min_tasks: 0, max_tasks: 10, scaling: vec![tracking(100.0, 0)], ..Ecs::default() };
-    let mut scaling = AutoScaling::new(&ecs, &Parameters::default());
+    let mut scaling = AutoScaling::new(Fleet::Ecs(&ecs), &Parameters::default());
     assert_eq!(play(&mut scaling, &[0.0, 3.0], 10 * SECOND), [0, 1]);
 }
 
@@ -226,4 +227,38 @@ fn scheduled_actions_move_the_count_with_the_bounds() {
     assert_eq!(scaling.next_scheduled(), Some(MINUTE));
     scaling.apply_scheduled(MINUTE);
     assert_eq!((scaling.desired(), scaling.next_scheduled()), (7, None));
+}
+
+/// The example of the EC2 Auto Scaling user guide: ten instances, 10 % more from the threshold on and 30 % more from ten
+/// beyond it. What warms up counts: the same step again adds nothing, the larger one adds three less the one on its way.
+#[test]
+fn a_group_adds_only_what_is_not_warming_up() {
+    let steps = vec![
+        Step { lower: Some(0.0), upper: Some(10.0), change: 10 },
+        Step { lower: Some(10.0), upper: None, change: 30 },
+    ];
+    let step = ScalingPolicy::Step(scaling_of(Adjustment::PercentChangeInCapacity, steps, 0));
+    let group = AutoScalingGroup {
+        instances: 10,
+        max_instances: 100,
+        scaling: vec![step],
+        ..AutoScalingGroup::default()
+    };
+    let mut scaling = AutoScaling::new(Fleet::Ec2(&group), &Parameters::default());
+    // The warm-up outlasts the example: ten instances count throughout.
+    assert_eq!(play(&mut scaling, &[100.0, 102.0, 110.0, 112.0], HOUR), [11, 11, 13, 13]);
+    // Thirteen count, and the step is taken from them.
+    scaling.settle(0, 13);
+    assert_eq!(play(&mut scaling, &[100.0], HOUR), [14]);
+}
+
+#[test]
+fn a_group_speaks_of_instances() {
+    let action = Scheduled { at: MINUTE, min_tasks: Some(7), max_tasks: None };
+    let scaling = vec![ScalingPolicy::Scheduled(action)];
+    let group = AutoScalingGroup { scaling, ..AutoScalingGroup::default() };
+    let mut scaling = AutoScaling::new(Fleet::Ec2(&group), &Parameters::default());
+    scaling.apply_scheduled(MINUTE);
+    let told: Vec<String> = scaling.activities().map(|activity| activity.detail).collect();
+    assert_eq!(told, ["desired 1 to 7: scheduled action: between 7 and 10 instances"]);
 }

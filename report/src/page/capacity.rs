@@ -43,9 +43,9 @@ pub(crate) fn figure(subject: &Subject) -> Result<Figure> {
     figure.take = take(subject);
     figure.caption = format!("most in {}", format::span(timeline.bucket));
     figure.legend = vec![
-        Key { class: "ink".into(), name: "tasks running, environments at work".into() },
-        Key { class: "ink thin".into(), name: "tasks pending, cold starts".into() },
-        Key { class: "ink dash".into(), name: "tasks desired, mapping's limit".into() },
+        Key { class: "ink".into(), name: format!("{} running, environments at work", units(subject)) },
+        Key { class: "ink thin".into(), name: format!("{} pending, cold starts", units(subject)) },
+        Key { class: "ink dash".into(), name: format!("{} desired, mapping's limit", units(subject)) },
     ];
     let marked: Vec<Vec<Event>> = subject.views().iter().map(|view| events(view, &timeline)).collect();
     for (ink, name) in EVENTS {
@@ -60,6 +60,18 @@ pub(crate) fn figure(subject: &Subject) -> Result<Figure> {
     }
     figure.table = Some(table(subject));
     Ok(figure)
+}
+
+/// What the stacks that poll run, one or several kinds of it.
+fn units(subject: &Subject) -> String {
+    let mut kinds: Vec<&str> = Vec::new();
+    for view in subject.views().iter().filter(|view| !view.is_lambda()) {
+        let kind = view.workers_are().1;
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    if kinds.is_empty() { "tasks".into() } else { kinds.join(", ") }
 }
 
 /// One line of a stack's plot.
@@ -78,6 +90,7 @@ fn lines(view: &StackView, stack: usize, timeline: &Timeline) -> Vec<Line> {
         Some(Line { name, ink, values: timeline.sums(series, view.entry.end) })
     };
     let (main, thin, dashed) = (Ink::Line(stack), Ink::Thin(stack), Ink::Dashed(stack));
+    let placed_on = if view.entry.platform == "eks" { "nodes" } else { "instances" };
     let found = if view.is_lambda() {
         [
             most("at work", metric::CONCURRENCY, main),
@@ -93,15 +106,14 @@ fn lines(view: &StackView, stack: usize, timeline: &Timeline) -> Vec<Line> {
             most("desired", metric::DESIRED_TASKS, dashed),
             most("pending", metric::PENDING_TASKS, thin),
             most("stopping", metric::DRAINING_TASKS, Ink::Grid).map(|line| Line { ink: None, ..line }),
-            most("instances", metric::INSTANCES, Ink::Grid).map(|line| Line { ink: None, ..line }),
+            most(placed_on, metric::INSTANCES, Ink::Grid).map(|line| Line { ink: None, ..line }),
         ]
     };
     found.into_iter().flatten().collect()
 }
 
 fn heading(view: &StackView) -> String {
-    let what = if view.is_lambda() { "Lambda environments" } else { "ECS tasks" };
-    format!("{}: {what}", view.name())
+    format!("{}: {}", view.name(), view.workers_are().0)
 }
 
 fn plot(subject: &Subject, view: &StackView, timeline: &Timeline, lines: Vec<Line>) -> Result<Plot> {
@@ -188,7 +200,7 @@ fn take(subject: &Subject) -> String {
 
 /// The most workers of a stack.
 fn peak(view: &StackView) -> Option<String> {
-    let what = if view.is_lambda() { "environments at work" } else { "tasks" };
+    let what = view.workers_are().1;
     Some(format!("{} had up to {} {what}", view.name(), format::count(view.most_workers()?)))
 }
 
@@ -213,7 +225,7 @@ fn said(view: &StackView) -> Option<String> {
         Some(first) => format!(", scaling out {} from {first} on", times(outs)),
         None => " and never scaled out".into(),
     };
-    Some(format!("{name} ran up to {peak} tasks{moved}"))
+    Some(format!("{name} ran up to {peak} {}{moved}", view.workers_are().1))
 }
 
 fn times(n: u64) -> String {

@@ -1,17 +1,17 @@
-//! Drives the control plane of an ECS stack by events.
+//! Drives the control plane of a fleet by events.
 
 use super::{EcsStack, kind};
 use crate::events::Due;
 use model::run::{Activity, ActivityKind};
-use model::scenario::Ecs;
+use model::scenario::Fleet;
 use model::series::metric;
 use model::time::{MINUTE, Nanos};
 use platform::ecs::{Command, Reading, TaskId};
 
 impl EcsStack {
-    /// Starts the service and the clockwork of its control plane.
-    pub(super) fn begin(&mut self, config: &Ecs) {
-        for task in 0..self.control.begin(config) {
+    /// Starts the fleet and the clockwork of its control plane.
+    pub(super) fn begin(&mut self, fleet: Fleet<'_>) {
+        for task in 0..self.control.begin(fleet) {
             self.know_task(task);
             self.run_task(0, task);
         }
@@ -34,7 +34,14 @@ impl EcsStack {
         match due.kind {
             kind::START => self.start_task(now, due.id),
             kind::INTERRUPT => self.interrupt(now, due.id),
-            kind::WAKE => self.control.reconcile(now),
+            kind::WAKE => {
+                let activities = self.control.reconcile(now);
+                self.note(activities);
+            }
+            kind::LOOK => {
+                let reading = self.reading(now);
+                self.control.look(now, reading);
+            }
             kind::SAMPLE => self.sample_attributes(now),
             kind::MINUTE => self.every_minute(now),
             kind::EVALUATE => {
@@ -61,6 +68,7 @@ impl EcsStack {
                 Command::Start { task, at } => _ = self.world.events.push(at, kind::START, task),
                 Command::Interrupt { task, at } => _ = self.world.events.push(at, kind::INTERRUPT, task),
                 Command::Wake { at } => _ = self.world.events.push(at, kind::WAKE, 0),
+                Command::Look { at } => _ = self.world.events.push(at, kind::LOOK, 0),
                 Command::Cancel { .. } => {}
                 Command::Stop { task, kill_at } => {
                     self.world.events.push(kill_at, kind::KILL, task);
@@ -92,13 +100,18 @@ impl EcsStack {
 
     /// What SQS will report for this minute: its counts lag behind.
     fn sample_attributes(&mut self, now: Nanos) {
+        let reading = self.reading(now);
+        self.control.sample(reading);
+        self.world.events.push(now + MINUTE, kind::SAMPLE, 0);
+    }
+
+    fn reading(&self, now: Nanos) -> Reading {
         let queue = &self.world.queue;
-        self.control.sample(Reading {
+        Reading {
             visible: queue.visible(),
             not_visible: queue.in_flight(),
             oldest_age: queue.oldest_sent_at().map_or(0, |at| now - at),
-        });
-        self.world.events.push(now + MINUTE, kind::SAMPLE, 0);
+        }
     }
 
     fn every_minute(&mut self, now: Nanos) {

@@ -1,4 +1,5 @@
-//! A stack that drains its queue with an ECS service: tasks that poll, work and delete.
+//! A stack that drains its queue with a fleet: ECS tasks, instances or pods that poll, work and delete. Where it says
+//! task, all three are meant.
 
 mod control;
 mod faults;
@@ -12,7 +13,7 @@ use crate::errands::Errands;
 use crate::events::{Due, Token};
 use crate::faults::{Calls, Faults, fails};
 use model::random::{Sampler, Stream};
-use model::scenario::{Delete, Ecs, Poll, Scenario, Stack, Worker};
+use model::scenario::{Delete, Fleet, Poll, Scenario, Stack, Worker};
 use model::time::Nanos;
 use platform::ecs::{Control, TaskId};
 use platform::sqs::{Receipt, Received};
@@ -33,8 +34,9 @@ mod kind {
     pub(super) const SCHEDULED: u32 = 10;
     /// The id is a fault's.
     pub(super) const FAULT: u32 = 11;
+    pub(super) const LOOK: u32 = 12;
     /// A message is sent on; the id is a slot.
-    pub(super) const SEND_ON: u32 = 12;
+    pub(super) const SEND_ON: u32 = 13;
 }
 
 /// A message on its way through a task.
@@ -126,14 +128,15 @@ pub(crate) struct EcsStack {
 }
 
 impl EcsStack {
-    pub(crate) fn new(world: World, scenario: &Scenario, stack: &Stack, config: &Ecs) -> Self {
+    pub(crate) fn new(world: World, scenario: &Scenario, stack: &Stack, fleet: Fleet<'_>) -> Self {
         let (beliefs, message) = (&scenario.parameters, &scenario.message);
         let stack_seed = |what: &str| Stream::new(scenario.seed, &format!("{} {what}", stack.name));
         let faults = Faults::of(scenario, stack);
+        let worker = *fleet.worker();
         let mut new = Self {
             world,
-            worker: config.worker,
-            visibility_timeout: config.worker.visibility_timeout.unwrap_or(stack.queue.visibility_timeout),
+            worker,
+            visibility_timeout: worker.visibility_timeout.unwrap_or(stack.queue.visibility_timeout),
             tasks: Vec::new(),
             seats: Vec::new(),
             free_seats: Vec::new(),
@@ -143,13 +146,13 @@ impl EcsStack {
             delete_latency: Sampler::lognormal(beliefs.sqs_delete_median, beliefs.sqs_delete_p99),
             errands: Errands::new(beliefs),
             stream: stack_seed("calls"),
-            cpu: CpuShare { share: message.cpu_share, vcpus: f64::from(config.cpu_units) / 1024.0 },
+            cpu: CpuShare { share: message.cpu_share, vcpus: f64::from(fleet.cpu_units()) / 1024.0 },
             cpu_use: CpuUse::default(),
-            control: Control::new(config, beliefs, stack_seed("service"), stack_seed("control")),
+            control: Control::new(fleet, beliefs, stack_seed("service"), stack_seed("control")),
             calls: faults.calls(scenario, stack),
             faults,
         };
-        new.begin(config);
+        new.begin(fleet);
         new
     }
 

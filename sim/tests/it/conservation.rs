@@ -7,10 +7,11 @@ use model::random::Stream;
 use model::record::{Ledger, check_order};
 use model::run::StackRun;
 use model::scenario::{
-    Adjustment, Alarm, AlarmMetric, Arrivals, Batches, BetweenHops, Capacity, Comparison, Consumer, Delete,
-    Distribution, Ec2, Ecs, Fault, FaultKind, INSTANCE_TYPES, Lambda, Load, Message, MessageStream,
-    MissingData, Parameters, Phase, Platform, Poll, ProvisionedPollers, Queue, Rate, ScalingPolicy, Scenario,
-    Split, Stack, Statistic, Step, StepScaling, TargetTracking, Worker,
+    Adjustment, Alarm, AlarmMetric, Arrivals, AutoScalingGroup, Batches, BetweenHops, Capacity, Comparison,
+    Consumer, Delete, Distribution, Ec2, Ecs, Eks, Fault, FaultKind, INSTANCE_TYPES, Keda, Lambda, Load,
+    Message, MessageStream, MissingData, NodeProvisioner, Parameters, Phase, Platform, Poll,
+    ProvisionedPollers, Queue, Rate, ScalingPolicy, Scenario, Split, Stack, Statistic, Step, StepScaling,
+    TargetTracking, Worker,
 };
 use model::time::{HOUR, MILLISECOND, MINUTE, Nanos, SECOND};
 use model::windows::Stage;
@@ -26,10 +27,14 @@ fn random_scenario(seed: u64) -> Scenario {
     let message = Message { hops, groups, claim_check, ..plain.message.clone() };
     let mut stacks = plain.stacks;
     for stack in &mut stacks {
-        if let Platform::Ecs(ecs) = &mut stack.platform
-            && s.chance(0.3)
-        {
-            ecs.worker.between_hops = BetweenHops::Memory;
+        let worker = match &mut stack.platform {
+            Platform::Ecs(ecs) => &mut ecs.worker,
+            Platform::Ec2(group) => &mut group.worker,
+            Platform::Eks(eks) => &mut eks.worker,
+            Platform::Lambda(_) => continue,
+        };
+        if s.chance(0.3) {
+            worker.between_hops = BetweenHops::Memory;
         }
     }
     let mut streams = Vec::new();
@@ -53,8 +58,8 @@ fn random_scenario(seed: u64) -> Scenario {
 
 /// One queue for all, one for each, or a consumer for each.
 fn part(stack: &mut Stack, s: &mut Stream) {
-    let is_ecs = matches!(stack.platform, Platform::Ecs(_));
-    stack.split = [Split::None, if is_ecs { Split::Queues } else { Split::None }, Split::Consumers]
+    let polls = stack.platform.fleet().is_some();
+    stack.split = [Split::None, if polls { Split::Queues } else { Split::None }, Split::Consumers]
         [s.between(0, 2) as usize];
     if stack.split == Split::Consumers {
         let consumer = |stream| Consumer { stream, queue: stack.queue, platform: stack.platform.clone() };
@@ -79,6 +84,8 @@ fn random_plain_scenario(seed: u64) -> Scenario {
     let stacks = vec![
         Stack { queue: queue(&mut s), log_bytes_per_message: 50, ..Stack::new("ecs", ecs(&mut s)) },
         Stack { queue: queue(&mut s), log_bytes_per_message: 50, ..Stack::new("lambda", lambda(&mut s)) },
+        Stack { queue: queue(&mut s), ..Stack::new("ec2", group(&mut s)) },
+        Stack { queue: queue(&mut s), ..Stack::new("eks", eks(&mut s)) },
     ];
     Scenario {
         seed,
@@ -104,6 +111,9 @@ fn random_plain_scenario(seed: u64) -> Scenario {
             sqs_in_flight_limit: [120_000, s.between(1, 30)][s.between(0, 1) as usize],
             sqs_shards: s.between(1, 64),
             spot_interruptions_per_hour: 200.0,
+            hpa_down_window: [0, 60 * SECOND][seed as usize % 2],
+            ca_unneeded: 60 * SECOND,
+            ca_delay_after_add: 0,
             lambda_account_concurrency: [1_000, s.between(1, 20)][s.between(0, 1) as usize],
             lambda_idle_min: s.between(0, 60) * SECOND,
             lambda_idle_max: 60 * SECOND,
@@ -135,7 +145,7 @@ fn random_fault(s: &mut Stream) -> Fault {
     };
     let is_instant =
         matches!(kind, FaultKind::WorkerCrash { .. } | FaultKind::TaskKill { .. } | FaultKind::Deployment);
-    let stack = [None, Some("ecs"), Some("lambda")][s.between(0, 2) as usize];
+    let stack = [None, Some("ecs"), Some("lambda"), Some("ec2"), Some("eks")][s.between(0, 4) as usize];
     let from = [0, s.between(0, 200 * SECOND)][s.between(0, 1) as usize];
     let until = if is_instant { from } else { from + s.between(1, 200 * SECOND) };
     Fault { stack: stack.map(String::from), from, until, kind }
@@ -163,8 +173,6 @@ fn ecs(s: &mut Stream) -> Platform {
             image_cached: s.chance(0.5),
         }),
     };
-    let poll = if s.chance(0.5) { Poll::AllDone } else { Poll::SlotFree };
-    let batch_delete = poll == Poll::AllDone && s.chance(0.5);
     Platform::Ecs(Ecs {
         capacity,
         image_mb: s.between(1, 500) as u32,
@@ -172,20 +180,67 @@ fn ecs(s: &mut Stream) -> Platform {
         warm_start: s.chance(0.5),
         min_tasks: 0,
         max_tasks: 20,
-        worker: Worker {
-            batch_size: s.between(1, 10) as u32,
-            wait_time: [0, SECOND, 20 * SECOND][s.between(0, 2) as usize],
-            visibility_timeout: [None, Some(s.between(1, 30) * SECOND)][s.between(0, 1) as usize],
-            concurrency: s.between(1, 12) as u32,
-            poll,
-            delete: if batch_delete { Delete::Batch } else { Delete::Each },
-            idle_sleep: [0, s.between(0, 3) * SECOND][s.between(0, 1) as usize],
-            drains_on_sigterm: s.chance(0.7),
-            ..Worker::default()
-        },
+        worker: worker(s),
         stop_timeout: s.between(2, 40) * SECOND,
         scaling: (0..s.between(0, 3)).map(|_| policy(s)).collect(),
         ..Ecs::default()
+    })
+}
+
+fn worker(s: &mut Stream) -> Worker {
+    let poll = if s.chance(0.5) { Poll::AllDone } else { Poll::SlotFree };
+    let batch_delete = poll == Poll::AllDone && s.chance(0.5);
+    Worker {
+        batch_size: s.between(1, 10) as u32,
+        wait_time: [0, SECOND, 20 * SECOND][s.between(0, 2) as usize],
+        visibility_timeout: [None, Some(s.between(1, 30) * SECOND)][s.between(0, 1) as usize],
+        concurrency: s.between(1, 12) as u32,
+        poll,
+        delete: if batch_delete { Delete::Batch } else { Delete::Each },
+        idle_sleep: [0, s.between(0, 3) * SECOND][s.between(0, 1) as usize],
+        drains_on_sigterm: s.chance(0.7),
+        between_hops: BetweenHops::Sqs,
+    }
+}
+
+fn group(s: &mut Stream) -> Platform {
+    Platform::Ec2(AutoScalingGroup {
+        instance_type: INSTANCE_TYPES[s.between(0, 9) as usize],
+        instances: s.between(0, 3) as u32,
+        warm_start: s.chance(0.5),
+        min_instances: 0,
+        max_instances: 8,
+        worker: worker(s),
+        stop_timeout: s.between(2, 90) * SECOND,
+        instance_warmup: s.between(0, 90) * SECOND,
+        scaling: (0..s.between(0, 3)).map(|_| policy(s)).collect(),
+    })
+}
+
+fn eks(s: &mut Stream) -> Platform {
+    let keda = Keda {
+        queue_length: s.between(1, 20) as u32,
+        activation_queue_length: s.between(0, 3) as u32,
+        min_pods: s.between(0, 2) as u32,
+        max_pods: s.between(2, 40) as u32,
+        polling_interval: s.between(1, 40) * SECOND,
+        cooldown_period: s.between(0, 90) * SECOND,
+        scale_on_in_flight: s.chance(0.5),
+    };
+    let provisioners = [NodeProvisioner::Karpenter, NodeProvisioner::ClusterAutoscaler];
+    Platform::Eks(Eks {
+        instance_type: INSTANCE_TYPES[s.between(0, 9) as usize],
+        min_nodes: s.between(0, 2) as u32,
+        max_nodes: s.between(2, 6) as u32,
+        provisioner: provisioners[s.between(0, 1) as usize],
+        image_cached: s.chance(0.5),
+        image_mb: s.between(1, 500) as u32,
+        pods: s.between(0, 2) as u32,
+        warm_start: s.chance(0.5),
+        keda: s.chance(0.8).then_some(keda),
+        worker: worker(s),
+        stop_timeout: s.between(2, 40) * SECOND,
+        ..Eks::default()
     })
 }
 

@@ -4,6 +4,7 @@
 
 mod conservation;
 mod faults;
+mod fleets;
 mod journeys;
 mod laws;
 mod theory;
