@@ -72,6 +72,8 @@ pub(crate) struct Experiment {
     /// Parameters that the runs set, by their keys.
     pub(crate) overridden: BTreeSet<String>,
     pub(crate) rows: Vec<Row>,
+    /// What else is to be said of the rows; may be empty.
+    pub(crate) note: String,
 }
 
 /// Rows of one experiment, which mostly share a kind.

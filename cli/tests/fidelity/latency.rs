@@ -27,6 +27,7 @@ fn delivery() -> Experiment {
         assumed: "One message a second.",
         overridden: run.overridden.clone(),
         rows: rows.0,
+        note: String::new(),
     }
 }
 
@@ -46,6 +47,7 @@ fn cold() -> Experiment {
                   initialisation was inferred from this very figure.",
         overridden: run.overridden.clone(),
         rows: rows.0,
+        note: String::new(),
     }
 }
 
@@ -80,5 +82,6 @@ fn initialisation() -> Experiment {
                   outlive their invocation: `lambda-idle-min` and `lambda-idle-max` are 1 ms.",
         overridden: run.overridden.clone(),
         rows: rows.0,
+        note: String::new(),
     }
 }

@@ -1,6 +1,6 @@
 //! Experiments on the event source mapping.
 
-use crate::experiment::{Experiment, Kind, Rows};
+use crate::experiment::{Experiment, Kind, Rows, median};
 use crate::runs::{Of, play, ramp};
 use model::series::metric;
 use model::time::MINUTE;
@@ -95,12 +95,37 @@ fn ramps() -> Experiment {
                 account's limit out of the way. Times are in steps of ten seconds.",
         assumed: "The load: 200,000 messages in four minutes. The number is not published, but follows: a run of the same \
                   test that was all ramp had 194,808 invocations, and after the ramp each of the four runs is left with 790 to \
-                  900 a second of 200,000. So the length of the run is an input. Ramps are about proportional to that rate. Memory 512 MB, Node.js 22. A ramp ends with \
+                  900 a second of 200,000. So the length of the run is an input. Memory 512 MB, Node.js 22. A ramp ends with \
                   the ten seconds that have the most invocations, and the growth of the rate is those invocations over the \
                   minutes of the ramp, as the published numbers are (to 4 %). `lambda-account-concurrency` is 5,000.",
         overridden,
         rows: rows.0,
+        note: other_rates(),
     }
+}
+
+/// What the ramps would be if the load had been reconstructed otherwise.
+fn other_rates() -> String {
+    let median_at = |rate: u32, seconds: u32| {
+        let load = [format!("phases.load.rate={rate}"), format!("phases.load.duration={seconds}s")];
+        let errors = RAMPS.iter().flat_map(|(work, published)| {
+            let run = play("ramp", &[&format!("message.work={work}"), &load[0], &load[1]]);
+            let seen = ramp(run.stack("standard"));
+            let simulated =
+                [seen.seconds, seen.cold_starts, seen.cold_starts_per_minute, seen.invocations, seen.growth];
+            simulated
+                .into_iter()
+                .zip(published)
+                .map(|(ours, theirs)| (ours / theirs - 1.0) * 100.0)
+                .collect::<Vec<_>>()
+        });
+        median(&errors.collect::<Vec<f64>>())
+    };
+    let (slower, faster) = (median_at(790, 253), median_at(900, 222));
+    format!(
+        "Had the same 200,000 messages come at 790 a second, the median of the twenty predicted rows would be \
+         {slower:.1} %; at 900 a second, {faster:.1} %."
+    )
 }
 
 const LESS_THAN_FOUR: &str = "\
@@ -149,6 +174,7 @@ fn backlog() -> Experiment {
                   article's formula, which it found \"very close\".",
         overridden: hash.overridden.clone(),
         rows: rows.0,
+        note: String::new(),
     }
 }
 
@@ -221,6 +247,7 @@ fn concurrency() -> Experiment {
                   up are inputs. Evenly sent, batch size 1, 512 MB, Node.js 22 without the source's 30 MB of package.",
         overridden: short.overridden.clone(),
         rows: rows.0,
+        note: String::new(),
     }
 }
 
@@ -270,5 +297,6 @@ fn errors() -> Experiment {
                   loops, 33, 15 and 10, is lower.",
         overridden,
         rows: rows.0,
+        note: String::new(),
     }
 }

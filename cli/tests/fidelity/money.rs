@@ -40,6 +40,7 @@ fn month() -> Experiment {
         assumed: "us-east-1, x86, without the free tier, queue and logs left out; an hour at the mean rate, of 730 in a month.",
         overridden: run.overridden.clone(),
         rows: rows.0,
+        note: String::new(),
     }
 }
 
@@ -73,5 +74,6 @@ fn break_even() -> Experiment {
                   their number.",
         overridden: run.overridden.clone(),
         rows: rows.0,
+        note: String::new(),
     }
 }

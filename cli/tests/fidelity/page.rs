@@ -108,6 +108,9 @@ fn section(page: &mut String, experiment: &Experiment) {
         let simulated = simulated(row.simulated, row.published);
         writeln!(page, "| {what}{unit} | {published} | {simulated} | {error}{mark} | {kind} |").unwrap();
     }
+    if !experiment.note.is_empty() {
+        writeln!(page, "\n{}", experiment.note).unwrap();
+    }
     // Rows that miss for the same reason share it.
     let mut told: Vec<(&str, Vec<&str>)> = Vec::new();
     for row in experiment.rows.iter().filter(|row| !row.why.is_empty()) {

@@ -60,6 +60,7 @@ fn burst() -> Experiment {
                   messages: the steps of the source are not in the copies at hand. Image 200 MB.",
         overridden: run.overridden.clone(),
         rows: rows.0,
+        note: String::new(),
     }
 }
 
@@ -100,6 +101,7 @@ fn launch() -> Experiment {
                   image 200 MB.",
         overridden: fargate.overridden.clone(),
         rows: rows.0,
+        note: String::new(),
     }
 }
 
@@ -131,6 +133,7 @@ fn launch_2020() -> Experiment {
                   5,000. Image 200 MB.",
         overridden: run.overridden.clone(),
         rows: rows.0,
+        note: String::new(),
     }
 }
 
@@ -154,5 +157,6 @@ fn start() -> Experiment {
         assumed: "Fifty tasks of each. A start ends with the first line of work.",
         overridden: run.overridden.clone(),
         rows: rows.0,
+        note: String::new(),
     }
 }
