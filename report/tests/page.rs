@@ -107,6 +107,36 @@ fn one_to_six_stacks() {
 }
 
 #[test]
+fn a_run_on_aws_says_what_was_measured_and_by_whom() {
+    let mut run = fixture::spike(2, 42);
+    run.manifest.target = "aws".into();
+    run.manifest.parameters.clear();
+    let html = page(&[run.clone()]);
+    for said in [
+        "rests on no beliefs about AWS but the price list",
+        "Lambda's REPORT lines",
+        "ECS's timestamps of each task",
+        "the workers' records",
+        "nobody: CloudWatch was not asked",
+    ] {
+        assert!(html.contains(said), "{said}");
+    }
+    assert!(!html.contains("Beliefs about AWS"));
+    // One platform, and workers that print nothing.
+    run.manifest.stacks.truncate(1);
+    run.stacks.truncate(1);
+    run.stacks[0].windows = Default::default();
+    run.manifest.measurement.metered.push(model::usage::Metered::new(
+        model::usage::Item::CloudwatchMetrics,
+        "",
+        9,
+    ));
+    let html = page(&[run]);
+    assert!(html.contains("no worker told of its messages") && html.contains("asked until nothing changed"));
+    assert!(!html.contains("REPORT lines") && !html.contains("<dt>Latency</dt>"));
+}
+
+#[test]
 fn a_split_names_its_axes() {
     let html = page(&[fixture::spike(2, 42)]);
     let from = html.find("<h1>").unwrap();
