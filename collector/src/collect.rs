@@ -6,6 +6,7 @@
 //! Non-goals: deploying, sending.
 
 mod closing;
+mod drain;
 
 use crate::aws::Clients;
 use crate::collector::{Collector, Ended};
@@ -15,6 +16,7 @@ use crate::progress::{Board, Progress};
 use crate::watched::{Watched, utc_ns};
 use anyhow::{Context, Result, ensure};
 use aws_config::SdkConfig;
+use drain::Drain;
 use model::journal::Entry;
 use model::plan::Plan;
 use model::run::{Manifest, Run, read_manifest};
@@ -161,6 +163,8 @@ struct Collecting<'a> {
     load_end: Nanos,
     deadline: Nanos,
     board: Board,
+    /// How long each stack takes for what it has.
+    drains: Vec<Drain>,
     /// Calls that are billed to whoever measures.
     queue_calls: u64,
     metrics_asked: u64,
@@ -196,6 +200,7 @@ impl<'a> Collecting<'a> {
             folder,
             collector,
             started_ns,
+            drains: stacks.iter().map(|_| Drain::default()).collect(),
             stacks,
             clients: Clients::new(&config),
             options,
@@ -240,8 +245,8 @@ impl<'a> Collecting<'a> {
         let ended = self.drain(course).await?;
         self.late_lines(course).await?;
         self.last_lines()?;
-        let sums = self.metrics(course).await?;
-        self.last_word(&sums).await?;
+        let totals = self.metrics(course).await?;
+        self.last_word(&totals).await?;
         // What could not be asked now can be later, as long as the run is not closed.
         Ok(if self.stacks.iter().any(Watched::is_troubled) { Ended::CutShort } else { ended })
     }
@@ -273,8 +278,8 @@ impl<'a> Collecting<'a> {
             }
             let cut = course.load_ended();
             let over = cut || course.load_over();
-            if over {
-                self.cut_at(now);
+            if cut || over && self.is_cut_short() {
+                self.cut_at(now, cut);
             }
             // The queues first: whoever reads long logs would make their depths late.
             for number in 0..self.stacks.len() {
@@ -283,7 +288,7 @@ impl<'a> Collecting<'a> {
             for number in 0..self.stacks.len() {
                 self.look(number, now, look).await?;
                 if now >= self.load_end {
-                    self.drained(number, now, over)?;
+                    self.drained(number, now, cut, over)?;
                 }
             }
             let progress = self.show(now)?;
@@ -297,9 +302,22 @@ impl<'a> Collecting<'a> {
         }
     }
 
+    /// Whether messages of the plan are not known to have been sent.
+    fn is_cut_short(&self) -> bool {
+        let collector = lock(self.collector);
+        let mut all = (0..self.stacks.len()).map(|number| collector.progress(number));
+        all.any(|progress| progress.tried < progress.planned)
+    }
+
     /// The load was cut short: the drain may take as long as it might have, from now on.
-    fn cut_at(&mut self, now: Nanos) {
+    fn cut_at(&mut self, now: Nanos, told: bool) {
         if now < self.load_end {
+            if !told && !self.options.quiet {
+                eprintln!(
+                    "Nobody sends any more, though the plan has {} s left",
+                    (self.load_end - now) / SECOND
+                );
+            }
             self.deadline = now + (self.deadline - self.load_end);
             self.load_end = now;
         }
@@ -308,8 +326,13 @@ impl<'a> Collecting<'a> {
     fn show(&mut self, now: Nanos) -> Result<Vec<Progress>> {
         let mut collector = lock(self.collector);
         collector.flush()?;
-        let all: Vec<Progress> = (0..self.stacks.len()).map(|number| collector.progress(number)).collect();
+        let mut all: Vec<Progress> =
+            (0..self.stacks.len()).map(|number| collector.progress(number)).collect();
         drop(collector);
+        let stale = nanos(self.options.consistent_after);
+        for ((drain, stack), progress) in self.drains.iter_mut().zip(&self.stacks).zip(&mut all) {
+            progress.drain = drain.rest(now, progress, stack.depth, stale);
+        }
         self.board.show(now, &all);
         Ok(all)
     }
@@ -320,7 +343,7 @@ impl<'a> Collecting<'a> {
             return Ok(());
         }
         let (now, every) = (self.now(), nanos(self.options.sample_every));
-        let told = self.stacks[number].depth(&self.clients, now, every).await?;
+        let told = self.stacks[number].ask_depth(&self.clients, now, every).await?;
         self.queue_calls += 1;
         told.into_iter().try_for_each(|entry| self.take(number, entry))
     }
@@ -337,9 +360,9 @@ impl<'a> Collecting<'a> {
         told.into_iter().try_for_each(|entry| self.take(number, entry))
     }
 
-    /// Notes when a stack is done: its queue has been empty for long, or all that was sent is known to be gone; `over` if
-    /// no more will be sent, though the plan has more.
-    fn drained(&mut self, number: usize, now: Nanos, over: bool) -> Result<()> {
+    /// Notes when a stack is done: its queue has been empty for long, or all that was sent is known to be gone; `cut` if
+    /// all is known that was sent, `over` if no more will be, though the plan has more.
+    fn drained(&mut self, number: usize, now: Nanos, cut: bool, over: bool) -> Result<()> {
         let stack = &mut self.stacks[number];
         if stack.drained {
             return Ok(());
@@ -348,7 +371,8 @@ impl<'a> Collecting<'a> {
         let consistent = nanos(self.options.consistent_after);
         let long = |since: &Nanos| now >= self.load_end.max(*since) + consistent;
         let empty = stack.empty_since.filter(|since| stack.queue_answers() && long(since));
-        let all_sent = over || progress.tried >= progress.planned;
+        // Whoever was killed may have sent what it did not write down: of that only the queue knows.
+        let all_sent = cut || over && !stack.has_queue() || progress.tried >= progress.planned;
         // A call whose answer was lost may have left messages in the queue that nobody counts.
         let counted = (all_sent && progress.outstanding == 0 && progress.unsure == 0).then_some(now);
         if empty.is_none() && counted.is_none() && stack.is_watched() {

@@ -107,6 +107,59 @@ fn one_to_six_stacks() {
 }
 
 #[test]
+fn a_run_on_aws_says_what_was_measured_and_by_whom() {
+    let mut run = fixture::spike(2, 42);
+    run.manifest.target = "aws".into();
+    run.manifest.parameters.clear();
+    let html = page(&[run.clone()]);
+    for said in [
+        "rests on no beliefs about AWS but the price list",
+        "Lambda's REPORT lines",
+        "ECS's timestamps of each task",
+        "the workers' records",
+        "nobody: CloudWatch was not asked",
+    ] {
+        assert!(html.contains(said), "{said}");
+    }
+    assert!(!html.contains("Beliefs about AWS"));
+    // One platform, and workers that print nothing.
+    run.manifest.stacks.truncate(1);
+    run.stacks.truncate(1);
+    run.stacks[0].windows = Default::default();
+    run.manifest.measurement.metered.push(model::usage::Metered::new(
+        model::usage::Item::CloudwatchMetrics,
+        "",
+        9,
+    ));
+    let html = page(&[run]);
+    assert!(html.contains("no worker told of its messages") && html.contains("asked until nothing changed"));
+    assert!(!html.contains("REPORT lines") && !html.contains("<dt>Latency</dt>"));
+}
+
+#[test]
+fn tasks_that_took_long_to_start_are_in_the_table() {
+    use model::series::{Series, metric};
+    let mut run = fixture::spike(2, 42);
+    let points = (0..100).map(|i| (i * 1_000, 30.0 + i as f64 / 10.0)).collect();
+    let (metric, unit, statistic) = (metric::TASK_READY.into(), "Seconds".into(), "Maximum".into());
+    run.stacks[0].series.push(Series { metric, unit, statistic, period: 1, points });
+    let runs = [run];
+    let html = page(&runs);
+    assert!(
+        html.contains("and 100\u{a0}tasks took 30\u{a0}s to 39.9\u{a0}s to start"),
+        "in the take of the capacity"
+    );
+    let judgement = report::judgement::judge(&runs, Options::default()).unwrap();
+    let value = |name: &str| {
+        let row = judgement.rows.iter().find(|row| row.metric.name == name).unwrap();
+        row.estimates.iter().map(|estimate| estimate.map(|e| e.value)).collect::<Vec<_>>()
+    };
+    assert_eq!(value("task-start-p50"), [Some(34.9), None]);
+    assert_eq!(value("task-start-p90"), [Some(38.9), None]);
+    assert_eq!(value("task-start-max"), [Some(39.9), None]);
+}
+
+#[test]
 fn a_split_names_its_axes() {
     let html = page(&[fixture::spike(2, 42)]);
     let from = html.find("<h1>").unwrap();

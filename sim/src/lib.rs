@@ -17,4 +17,4 @@ mod meters;
 mod parts;
 mod run;
 
-pub use run::{Options, Provenance, Simulated, simulate};
+pub use run::{Options, Provenance, Simulated, simulate, task_starts};

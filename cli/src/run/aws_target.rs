@@ -58,6 +58,8 @@ pub(super) fn play(
     // First: whoever finds a run finds the names.
     collector::keep(place, &deployment)?;
     let collector = Mutex::new(collector::begin(place, &manifest, &origin)?);
+    // Whoever collects after a kill knows by this that nobody sends any more.
+    let at_work = collector::claim(place, 0, 1)?;
     let (sender, told) = channel();
     let stop = Stop::default();
     let (sending, failed) = (AtomicBool::new(true), AtomicBool::new(false));
@@ -104,6 +106,7 @@ pub(super) fn play(
         let written = written.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (watched, sent.map(drop).context("sending the messages").and(written))
     });
+    drop(at_work);
     let collector = collector.into_inner().unwrap_or_else(PoisonError::into_inner);
     // What went wrong first is what matters; what was written down stays in any case.
     let ended = match sent {
@@ -192,14 +195,11 @@ impl Course for Going<'_> {
     }
 }
 
-/// How long a stack takes for what it has, at its rate so far, in nanoseconds; unknown where workers tell nothing.
-fn drain(stack: &Progress, now: Nanos) -> f64 {
-    if stack.done == 0 { 0.0 } else { stack.outstanding as f64 * now as f64 / stack.done as f64 }
-}
-
 /// The most that a run may cost.
 struct Limit {
     usd: f64,
+    /// The longest drain.
+    drain_max: Nanos,
     prices: Prices,
     forecast: Forecast,
 }
@@ -213,13 +213,15 @@ impl Limit {
                 forecast.low, forecast.high
             );
         }
-        Ok(Self { usd, prices: Prices::for_region(&scenario.region)?, forecast })
+        let prices = Prices::for_region(&scenario.region)?;
+        Ok(Self { usd, drain_max: scenario.drain_max, prices, forecast })
     }
 
     /// What was spent, if stopping now is the last chance to stay below the limit.
     ///
     /// AWS tells late what a stack used: where it has not yet, the forecast stands in. What the drain will cost is
-    /// kept back: as long as the stacks take for what they have, but a minute at least, the least that Fargate bills.
+    /// kept back: as long as the stacks take for what they have, `drain-max` at most, but a minute at least, the least
+    /// that Fargate bills.
     fn reached(&self, now: Nanos, usage: &[Usage], progress: &[Progress]) -> Option<f64> {
         let load = now.max(SECOND);
         let terms = Terms { load, run: load, free_tier: false };
@@ -228,8 +230,8 @@ impl Limit {
             Cost::of(usage, &self.prices, terms).lines.iter().filter_map(|line| line.usd).sum()
         };
         let spent = self.forecast.spent(usage.iter().map(bill).sum(), now);
-        let drains = progress.iter().map(|stack| drain(stack, load)).fold(MINUTE as f64, f64::max);
-        let drain = spent * drains / load.max(MINUTE) as f64;
+        let drains = progress.iter().map(|stack| stack.drain.unwrap_or(0).min(self.drain_max));
+        let drain = spent * drains.fold(MINUTE, Nanos::max) as f64 / load.max(MINUTE) as f64;
         (spent + drain >= self.usd).then_some(spent)
     }
 }
@@ -250,15 +252,20 @@ mod tests {
             length: 1_000 * SECOND,
         };
         let prices = Prices::for_region("us-east-1").expect("prices");
-        let limit = |usd: f64| Limit { usd, prices: prices.clone(), forecast: forecast.clone() };
+        let drain_max = 900 * SECOND;
+        let limit = |usd: f64| Limit { usd, drain_max, prices: prices.clone(), forecast: forecast.clone() };
         let now = 500 * SECOND;
         // Half is spent; a minute of drain is 0.06 more.
         assert_eq!(limit(0.57).reached(now, &[], &[]), None);
         assert_eq!(limit(0.55).reached(now, &[], &[]), Some(0.5));
         // A backlog of as much as was done takes as long again.
-        let behind = Progress { done: 100, outstanding: 100, ..Progress::default() };
+        let behind = Progress { drain: Some(now), ..Progress::default() };
         assert_eq!(limit(1.01).reached(now, &[], &[behind]), None);
         assert_eq!(limit(0.99).reached(now, &[], &[behind]), Some(0.5));
+        // One that does nothing is waited for as long as the scenario allows.
+        let stuck = Progress { drain: Some(Nanos::MAX), ..Progress::default() };
+        assert_eq!(limit(1.41).reached(now, &[], &[stuck]), None);
+        assert_eq!(limit(1.39).reached(now, &[], &[stuck]), Some(0.5));
         // What is metered counts, and what AWS tells late comes on top of it.
         let metered = model::usage::Metered::new(model::usage::Item::LambdaRequests, "", 10_000_000);
         let usage = [Usage { metered: vec![metered] }];

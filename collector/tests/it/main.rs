@@ -9,4 +9,6 @@ mod garbage;
 mod join;
 mod kill;
 mod lab;
+mod provisioned;
+mod seeders;
 mod stories;

@@ -17,6 +17,7 @@ mod pairs;
 mod percentiles;
 mod provenance;
 mod scorecard;
+mod sources;
 mod stages;
 mod streams;
 mod throughput;

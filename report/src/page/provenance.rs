@@ -1,6 +1,6 @@
 //! Can I repeat it, and what does it rest on?
 
-use super::Subject;
+use super::{Subject, sources};
 use crate::format;
 use crate::prices::price_list_date;
 use crate::text::ledger;
@@ -28,7 +28,9 @@ pub(crate) fn section(subject: &Subject) -> Markup {
             @if !manifest.scenario.is_empty() {
                 details { summary { "Scenario text" } pre tabindex="0" { (manifest.scenario) } }
             }
-            (beliefs(manifest, subject.judgement.is_simulated()))
+            @if manifest.target == "aws" { (sources::part(subject)) } @else {
+                (beliefs(manifest, subject.judgement.is_simulated()))
+            }
             h3 { "Known limits" }
             ul.limits { @for limit in limits(subject) { li { (limit) } } }
         }
