@@ -2,7 +2,7 @@
 //! execution environments.
 //!
 //! Goals: the laws are `platform`'s, the processes are real; nothing listens beyond 127.0.0.1.
-//! Non-goals: being AWS: FIFO queues, IAM, and everything that a queue worker does not call.
+//! Non-goals: being AWS: IAM, and everything that a queue worker does not call.
 
 pub mod cloudwatch;
 pub mod ecs;

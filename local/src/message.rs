@@ -33,8 +33,19 @@ pub struct Message {
     pub dead_letter_source: Option<Box<str>>,
     /// MessageGroupId: on a standard queue it only marks a tenant.
     pub group: Option<Box<str>>,
+    /// What it has in a FIFO queue only.
+    pub ordered: Option<Box<Ordered>>,
     /// AWSTraceHeader.
     pub trace_header: Option<Box<str>>,
+}
+
+/// What a message of a FIFO queue has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ordered {
+    /// MessageDeduplicationId, given or made of the body.
+    pub deduplication_id: Box<str>,
+    /// Its place in the order of the queue, from 1.
+    pub sequence: u64,
 }
 
 /// Message attributes and their digest.
@@ -84,6 +95,7 @@ impl Message {
             received_before: 0,
             dead_letter_source: None,
             group: None,
+            ordered: None,
             trace_header: None,
         }
     }

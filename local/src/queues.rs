@@ -1,4 +1,4 @@
-//! The queues of the endpoint, in this process: `platform`'s queue in real time, shared between the HTTP server, the
+//! The queues of the endpoint, in this process: `platform`'s queues in real time, shared between the HTTP server, the
 //! event source mapping and whoever samples.
 //!
 //! Goals: one lock per queue, held for no longer than one call's bookkeeping; waiting receives wake at once; every
@@ -9,15 +9,18 @@ mod calls;
 mod clock;
 mod details;
 mod faults;
+mod fifo;
 mod handle;
+mod laws;
 mod moves;
 
 use crate::message::{Ids, Message};
+use laws::Laws;
 use model::journal::{Sight, Sighting};
 use model::random::Stream;
 use model::scenario::{self, Parameters};
 use model::time::{Nanos, Origin};
-use platform::sqs::{Queue, Receipt, Settings};
+use platform::sqs::Receipt;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
@@ -26,6 +29,7 @@ use tokio::time::Instant;
 
 pub(crate) use details::{Details, PAYLOAD_LIMIT};
 pub use faults::Injected;
+pub(crate) use fifo::SUFFIX as FIFO_SUFFIX;
 pub(crate) use handle::Handle;
 
 /// Told of every sighting, under the queue's lock: it must be quick.
@@ -60,6 +64,8 @@ pub struct Delivery {
     pub sent_at: Nanos,
     /// ApproximateFirstReceiveTimestamp.
     pub first_received_at: Nanos,
+    /// When it was handed out; earlier, if a receive from a FIFO queue was tried again.
+    pub received_at: Nanos,
     /// When it becomes visible again unless it is deleted.
     pub visible_at: Nanos,
 }
@@ -143,7 +149,7 @@ pub struct SharedQueue {
 }
 
 struct State {
-    queue: Queue<u32>,
+    queue: Laws,
     /// Messages by the number that the queue carries.
     messages: Vec<Option<Arc<Message>>>,
     free: Vec<u32>,
@@ -177,7 +183,8 @@ impl Queues {
     }
 
     /// Creates a queue and starts its clock, which needs a tokio runtime and stops with it: then messages that become
-    /// visible wake nobody, but the next receive finds them. `None` if the name is taken.
+    /// visible wake nobody, but the next receive finds them. A name with `.fifo` at its end makes a FIFO queue. `None` if
+    /// the name is taken.
     pub fn create(
         &self,
         name: &str,
@@ -191,7 +198,7 @@ impl Queues {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let stream = Stream::new(u64::from(number), name);
         let state = State {
-            queue: Queue::new(Settings::new(attributes, &self.beliefs), stream),
+            queue: Laws::new(name.ends_with(FIFO_SUFFIX), attributes, &self.beliefs, stream),
             messages: Vec::new(),
             free: Vec::new(),
             totals: Totals::default(),
@@ -208,7 +215,7 @@ impl Queues {
             arrived: Notify::new(),
             rearm: Notify::new(),
             faults: faults::Faults::default(),
-            details: Mutex::new(Details::new(self.now())),
+            details: Mutex::new(Details::new(self.now(), name.ends_with(FIFO_SUFFIX))),
         });
         for source in by_name.values() {
             source.relink(&queue);

@@ -1,5 +1,6 @@
 //! What a queue has that no law follows: it is kept as given and handed out again.
 
+use crate::sqs::fifo::ATTRIBUTES;
 use model::time::{Nanos, SECOND};
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ pub(crate) struct Details {
     pub(crate) maximum_message_bytes: u32,
     /// ReceiveMessageWaitTimeSeconds.
     pub(crate) receive_wait: Nanos,
-    /// Policy, RedriveAllowPolicy and encryption, by attribute.
+    /// Policy, RedriveAllowPolicy, encryption and what only FIFO queues have, by attribute.
     pub(crate) texts: BTreeMap<&'static str, String>,
     /// Tags.
     pub(crate) tags: BTreeMap<String, String>,
@@ -26,13 +27,15 @@ pub(crate) struct Details {
 pub(crate) const PAYLOAD_LIMIT: u32 = 1024 * 1024;
 
 impl Details {
-    pub(super) fn new(now: Nanos) -> Self {
+    pub(super) fn new(now: Nanos, fifo: bool) -> Self {
+        let encryption = [("SqsManagedSseEnabled", "true")];
+        let texts = encryption.into_iter().chain(ATTRIBUTES.into_iter().filter(|_| fifo));
         Self {
             created_at: now,
             modified_at: now,
             maximum_message_bytes: PAYLOAD_LIMIT,
             receive_wait: 0,
-            texts: BTreeMap::from([("SqsManagedSseEnabled", "true".to_owned())]),
+            texts: texts.map(|(name, value)| (name, value.to_owned())).collect(),
             tags: BTreeMap::new(),
             purged_at: None,
         }

@@ -1,5 +1,6 @@
 //! Messages that go from one queue to another, or away.
 
+use super::laws::Laws;
 use super::{SharedQueue, State};
 use crate::message::Message;
 use model::journal::Sight;
@@ -43,12 +44,18 @@ impl SharedQueue {
         let mut taken = Vec::new();
         let mut receipts = Vec::new();
         // At the limit in flight there is nothing to take now.
-        let _ =
-            guard.queue.receive(now, most, Polling::Long, 0, |received, _| receipts.push(received.receipt));
+        let _ = guard.queue.receive(now, most, Polling::Long, 0, None, |taken, _| {
+            receipts.push(taken.received.receipt);
+        });
         for receipt in receipts {
-            if let Deleted::Gone(number) = guard.queue.delete(receipt) {
-                taken.extend(guard.take(number));
-            }
+            let number = match &mut guard.queue {
+                Laws::Standard(queue) => match queue.delete(receipt) {
+                    Deleted::Gone(number) => Some(number),
+                    _ => None,
+                },
+                Laws::Fifo(queue) => queue.delete(receipt).ok().flatten(),
+            };
+            taken.extend(number.and_then(|number| guard.take(number)));
         }
         self.settle(guard, now);
         taken
@@ -65,9 +72,7 @@ impl SharedQueue {
         let mut state = self.lock();
         let now = self.now();
         for message in messages {
-            let sent_at = message.sent_at.min(now);
-            let number = state.store(Arc::new(message));
-            state.queue.restore(now, number, sent_at);
+            state.restore(now, message);
             self.arrived.notify_one();
         }
     }

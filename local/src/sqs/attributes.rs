@@ -6,14 +6,14 @@
 use super::error::{Answer, Error, Kind};
 use super::json::{Pairs, Text, Writer};
 use super::redrive::{self, Redrive};
-use super::{NOTHING, Sqs, parse};
+use super::{NOTHING, Sqs, fifo, parse};
 use crate::queues::SharedQueue;
 use model::time::{Nanos, SECOND};
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// Attributes of standard queues in the order in which they are answered.
-const NAMES: [&str; 18] = [
+/// Attributes in the order in which they are answered.
+const NAMES: [&str; 22] = [
     "QueueArn",
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
@@ -31,16 +31,16 @@ const NAMES: [&str; 18] = [
     "KmsMasterKeyId",
     "KmsDataKeyReusePeriodSeconds",
     "SqsManagedSseEnabled",
+    fifo::FIFO_QUEUE,
+    fifo::CONTENT_BASED,
+    fifo::SCOPE,
+    fifo::THROUGHPUT_LIMIT,
     "All",
 ];
 
-/// Attributes that only FIFO queues have.
-const FIFO: [&str; 4] =
-    ["FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit"];
-
 /// Whether queues have an attribute of this name, standard or FIFO.
 pub(super) fn is_known(name: &str) -> bool {
-    NAMES.contains(&name) || FIFO.contains(&name)
+    NAMES.contains(&name)
 }
 
 /// An attribute and the value it shall have.
@@ -73,7 +73,7 @@ impl Sqs {
         let queue = self.queue(request.queue_url.as_ref())?;
         let asked = request.attribute_names.unwrap_or_default();
         if let Some(name) = asked.iter().find(|name| !is_known(name)) {
-            return Err(Kind::InvalidAttributeName.because(format!("Unknown Attribute {}.", &**name)));
+            return Err(unknown(name));
         }
         let all = asked.iter().any(|name| &**name == "All");
         let mut json = Writer::with_capacity(1024);
@@ -96,6 +96,7 @@ impl Sqs {
         let given = request.attributes.ok_or_else(|| Error::missing("Attributes"))?;
         let settings = self.read_settings(&queue.name, &given)?;
         check_encryption(&settings)?;
+        fifo::check_throughput(&settings, Some(&queue))?;
         self.apply(&queue, settings);
         queue.details().modified_at = self.queues.now();
         Ok(NOTHING.into())
@@ -135,7 +136,8 @@ impl Sqs {
 
     /// Checks attributes for the queue of this name.
     pub(super) fn read_settings(&self, queue: &str, given: &Pairs<'_, Text<'_>>) -> Answer<Vec<Setting>> {
-        given.0.iter().map(|(name, value)| self.read_setting(queue, name, value)).collect()
+        // What AWS does with blanks around a name is not known; here they do no harm.
+        given.0.iter().map(|(name, value)| self.read_setting(queue, name.trim(), value)).collect()
     }
 
     fn read_setting(&self, queue: &str, name: &str, value: &str) -> Answer<Setting> {
@@ -167,7 +169,10 @@ impl Sqs {
             }
             "SqsManagedSseEnabled" if !matches!(value, "true" | "false") => return Err(invalid(name)),
             "SqsManagedSseEnabled" => Setting::Text("SqsManagedSseEnabled", text),
-            _ => return Err(Kind::InvalidAttributeName.because(format!("Unknown Attribute {name}."))),
+            _ => match fifo::ATTRIBUTES.into_iter().find(|(attribute, _)| *attribute == name) {
+                Some((attribute, _)) => fifo::read_setting(queue, attribute, value)?,
+                None => return Err(unknown(name)),
+            },
         })
     }
 
@@ -192,6 +197,7 @@ impl Sqs {
         let mut laws = queue.attributes();
         let mut target = queue.dead_letters();
         let mut details = queue.details();
+        let mut scope = None;
         for setting in settings {
             match setting {
                 Setting::VisibilityTimeout(timeout) => laws.visibility_timeout = timeout,
@@ -203,11 +209,19 @@ impl Sqs {
                     laws.max_receive_count = redrive.as_ref().map(|redrive| redrive.max_receive_count);
                     target = redrive.map(|redrive| redrive.target);
                 }
-                Setting::Text(name, Some(text)) => _ = details.texts.insert(name, text),
+                Setting::Text(name, Some(text)) => {
+                    if name == fifo::SCOPE {
+                        scope = Some(fifo::scope(&text));
+                    }
+                    details.texts.insert(name, text);
+                }
                 Setting::Text(name, None) => _ = details.texts.remove(name),
             }
         }
         drop(details);
+        if let Some(scope) = scope {
+            queue.set_scope(scope);
+        }
         let target = target.and_then(|name| self.queues.get(&name));
         queue.set_attributes(laws, target.as_ref());
     }
@@ -244,6 +258,10 @@ pub(super) fn check_encryption(settings: &[Setting]) -> Answer<()> {
     Ok(())
 }
 
-fn invalid(name: &str) -> Error {
+pub(super) fn unknown(name: &str) -> Error {
+    Kind::InvalidAttributeName.because(format!("Unknown Attribute {name}."))
+}
+
+pub(super) fn invalid(name: &str) -> Error {
     Kind::InvalidAttributeValue.because(format!("Invalid value for the parameter {name}."))
 }

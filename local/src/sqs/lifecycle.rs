@@ -3,7 +3,7 @@
 use super::attributes::check_encryption;
 use super::error::{Answer, Error, Kind};
 use super::json::{Pairs, Text, Writer};
-use super::{NOTHING, Sqs, access, parse};
+use super::{NOTHING, Sqs, access, fifo, parse};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::scenario;
@@ -39,10 +39,10 @@ impl Sqs {
         let request: Request<'_> = parse(body)?;
         let name = request.queue_name.ok_or_else(|| Error::missing("QueueName"))?;
         let attributes = request.attributes.unwrap_or_default();
-        refuse_fifo(&name, &attributes)?;
-        check_name(&name)?;
+        fifo::check_name(&name, &attributes)?;
         let settings = self.read_settings(&name, &attributes)?;
         check_encryption(&settings)?;
+        fifo::check_throughput(&settings, None)?;
         let tags = request.tags.unwrap_or_default();
         if self.queues.get(&name).is_none() {
             access::check_tags(&name, &tags, 0)?;
@@ -121,32 +121,6 @@ impl Sqs {
         self.queues.delete(&queue.name);
         Ok(NOTHING.into())
     }
-}
-
-/// FIFO queues are told by their names or by an attribute.
-fn refuse_fifo(name: &str, attributes: &Pairs<'_, Text<'_>>) -> Answer<()> {
-    if name.ends_with(".fifo") {
-        return Err(Kind::UnsupportedOperation.because(
-            "FIFO queues are not supported by this endpoint: use a standard queue, without the .fifo suffix and \
-             FIFO attributes.",
-        ));
-    }
-    match attributes.get("FifoQueue") {
-        Some(fifo) if &**fifo == "true" => Err(Kind::InvalidParameterValue.because(
-            "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end \
-             with .fifo suffix and be 1 to 80 in length. (FIFO queues are not supported by this endpoint.)",
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn check_name(name: &str) -> Answer<()> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if (1..=80).contains(&name.len()) && name.bytes().all(allowed) {
-        return Ok(());
-    }
-    Err(Kind::InvalidParameterValue
-        .because("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"))
 }
 
 /// The page of `names`, which are sorted, after the one that `token` names. Without a limit there are 1,000 on a page,

@@ -1,13 +1,14 @@
 //! The SQS protocol: AWS JSON 1.0 over the queues of this process.
 //!
-//! Goals: what SDK clients call on a standard queue, with AWS's limits, digests, shapes and words; calls that carry
+//! Goals: what SDK clients call on standard and FIFO queues, with AWS's limits, digests, shapes and words; calls that carry
 //! messages read and write their JSON without copies.
-//! Non-goals: FIFO queues (refused), IAM (policies are kept, not enforced), the query protocol.
+//! Non-goals: throughput limits, IAM (policies are kept, not enforced), the query protocol.
 
 mod access;
 mod attributes;
 mod batch;
 mod error;
+pub(crate) mod fifo;
 mod json;
 mod lifecycle;
 mod move_tasks;

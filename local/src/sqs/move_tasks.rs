@@ -6,7 +6,7 @@ use super::error::{Answer, Error, Kind};
 use super::json::{Text, Writer};
 use super::{Sqs, name_in, parse};
 use crate::message::Message;
-use crate::queues::{Outgoing, Queues, SharedQueue};
+use crate::queues::{FIFO_SUFFIX, Outgoing, Queues, SharedQueue};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use model::time::MILLISECOND;
@@ -74,6 +74,11 @@ impl Sqs {
             Some(arn) => Some(self.queue_of_arn(Some(arn), "DestinationArn")?.name.clone()),
             None => None,
         };
+        if destination.as_ref().is_some_and(|to| to.ends_with(FIFO_SUFFIX) != source.is_fifo()) {
+            return Err(Kind::InvalidParameterValue.because(
+                "Source and destination queues must be of the same type: both standard, or both FIFO.",
+            ));
+        }
         let per_second = match request.max_number_of_messages_per_second {
             None => None,
             Some(rate @ 1..=500) => Some(rate as u32),
@@ -262,6 +267,12 @@ fn pass_on(
     let destination = destination.inspect_err(|_| source.restore([message.clone()]))?;
     let message = Message { received_before: 0, dead_letter_source: None, ..message.clone() };
     let message = queues.identify(message);
+    if destination.is_fifo() {
+        // A duplicate of the message that failed must not be lost.
+        destination.restore([Message { sent_at: queues.now(), ..message }]);
+        task.moved.fetch_add(1, Ordering::Relaxed);
+        return Ok(());
+    }
     destination.send([Outgoing { message, delay: Some(0) }].into_iter());
     task.moved.fetch_add(1, Ordering::Relaxed);
     Ok(())

@@ -2,7 +2,7 @@
 
 use super::error::{Answer, Error, Kind};
 use super::json::{Text, Writer};
-use super::{Sqs, parse};
+use super::{Sqs, fifo, parse};
 use crate::message::{Attribute, AttributeValue, Message, digest};
 use crate::queues::{Delivery, Handle, SharedQueue};
 use base64::Engine;
@@ -27,6 +27,8 @@ struct Request<'a> {
     message_system_attribute_names: Option<Vec<Text<'a>>>,
     #[serde(borrow)]
     message_attribute_names: Option<Vec<Text<'a>>>,
+    #[serde(borrow)]
+    receive_request_attempt_id: Option<Text<'a>>,
 }
 
 /// SenderId of every message: there are no users here.
@@ -51,7 +53,9 @@ impl Sqs {
         let wait = wait.map_or_else(|| queue.details().receive_wait, |seconds| seconds * SECOND);
         let most = most.unwrap_or(1) as u32;
         let visibility = visibility.map(|seconds| seconds * SECOND);
-        let deliveries = receive(&queue, most, wait, visibility).await?;
+        let attempt = request.receive_request_attempt_id.as_deref().filter(|_| queue.is_fifo());
+        let attempt = attempt.map(|id| fifo::check_id(id, "ReceiveRequestAttemptId")).transpose()?;
+        let deliveries = receive(&queue, most, wait, visibility, attempt).await?;
         let names = request.message_attribute_names.unwrap_or_default();
         Ok(self.write(&queue, &deliveries, &system, &names))
     }
@@ -69,10 +73,10 @@ impl Sqs {
         let bytes: usize = deliveries.iter().map(|delivery| delivery.message.bytes as usize + 512).sum();
         let mut json = Writer::with_capacity(bytes);
         json.raw("{\"Messages\":[");
-        let received_at = self.queues.now();
         for delivery in deliveries {
             let message = &*delivery.message;
-            let handle = queue.encode(Handle { receipt: delivery.receipt, received_at });
+            let handle =
+                queue.encode(Handle { receipt: delivery.receipt, received_at: delivery.received_at });
             json.comma().raw("{\"MessageId\":").uuid(message.id);
             json.raw(",\"ReceiptHandle\":").base64(&handle);
             json.raw(",\"MD5OfBody\":").digest(&message.body_md5);
@@ -110,6 +114,14 @@ impl Sqs {
         if let Some(group) = message.group.as_deref().filter(|_| system.group) {
             json.member("MessageGroupId", group);
         }
+        if let Some(ordered) = &message.ordered {
+            if system.deduplication {
+                json.member("MessageDeduplicationId", &ordered.deduplication_id);
+            }
+            if system.sequence {
+                json.member("SequenceNumber", &fifo::sequence_number(ordered.sequence));
+            }
+        }
         if let Some(header) = message.trace_header.as_deref().filter(|_| system.trace_header) {
             json.member("AWSTraceHeader", header);
         }
@@ -134,11 +146,12 @@ async fn receive(
     most: u32,
     wait: Nanos,
     visibility: Option<Nanos>,
+    attempt: Option<&str>,
 ) -> Answer<Vec<Delivery>> {
     let polling = if wait == 0 { Polling::Short } else { Polling::Long };
     let until = Instant::now() + Duration::from_nanos(wait);
     loop {
-        match queue.receive(most, polling, visibility) {
+        match queue.try_receive(most, polling, visibility, attempt) {
             Ok(deliveries) if !deliveries.is_empty() => {
                 if wait > 0 {
                     queue.pass_on();
@@ -165,6 +178,8 @@ struct SystemAttributes {
     receive_count: bool,
     first_received: bool,
     group: bool,
+    deduplication: bool,
+    sequence: bool,
     trace_header: bool,
     dead_letter_source: bool,
 }
@@ -181,6 +196,8 @@ impl SystemAttributes {
                         receive_count: true,
                         first_received: true,
                         group: true,
+                        deduplication: true,
+                        sequence: true,
                         trace_header: true,
                         dead_letter_source: true,
                     };
@@ -192,8 +209,8 @@ impl SystemAttributes {
                 "MessageGroupId" => asked.group = true,
                 "AWSTraceHeader" => asked.trace_header = true,
                 "DeadLetterQueueSourceArn" => asked.dead_letter_source = true,
-                // Known, but no message of a standard queue has them.
-                "SequenceNumber" | "MessageDeduplicationId" => {}
+                "MessageDeduplicationId" => asked.deduplication = true,
+                "SequenceNumber" => asked.sequence = true,
                 // Attributes of queues have been taken here since the beginning, and ignored.
                 other if super::attributes::is_known(other) => {}
                 other => {
@@ -210,6 +227,8 @@ impl SystemAttributes {
             || self.receive_count
             || self.first_received
             || self.group
+            || self.deduplication
+            || self.sequence
             || self.trace_header
             || self.dead_letter_source
     }

@@ -3,6 +3,7 @@
 use super::error::{Answer, Error, Kind};
 use super::json::{Text, Writer};
 use super::{Sqs, lifecycle, name_in, parse};
+use crate::queues::FIFO_SUFFIX;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -62,6 +63,9 @@ impl Sqs {
         })?;
         if target != queue && self.queues.get(target).is_none() {
             return Err(refuse("Dead letter target does not exist."));
+        }
+        if target.ends_with(FIFO_SUFFIX) != queue.ends_with(FIFO_SUFFIX) {
+            return Err(refuse("Dead-letter queue must be same type of queue as the source."));
         }
         Ok(Some(Redrive { target: target.into(), max_receive_count: max_receive_count as u32 }))
     }

@@ -3,7 +3,7 @@
 use super::batch::{self, Outcome};
 use super::error::{Answer, Error};
 use super::json::Text;
-use super::{NOTHING, Sqs, parse};
+use super::{NOTHING, Sqs, fifo, parse};
 use crate::queues::{Change, Handle, SharedQueue};
 use model::time::{Nanos, SECOND};
 use platform::sqs::Receipt;
@@ -38,7 +38,12 @@ impl Sqs {
     pub(super) fn delete_message(&self, body: &[u8]) -> Answer<Vec<u8>> {
         let entry: Entry<'_> = parse(body)?;
         let queue = self.consumed_queue(entry.queue_url.as_ref())?;
-        queue.delete([handle(&queue, &entry)?.receipt]);
+        let receipt = handle(&queue, &entry)?.receipt;
+        if !queue.is_fifo() {
+            queue.delete([receipt]);
+        } else if queue.delete_in_time(&[receipt]) == [false] {
+            return Err(fifo::expired(entry.receipt_handle.as_deref().unwrap_or_default(), false));
+        }
         Ok(NOTHING.into())
     }
 
@@ -47,6 +52,9 @@ impl Sqs {
         let queue = self.consumed_queue(request.queue_url.as_ref())?;
         let entries = request.entries.unwrap_or_default();
         check(&entries, "DeleteMessageBatchRequestEntry")?;
+        if queue.is_fifo() {
+            return Ok(delete_in_time(&queue, &entries));
+        }
         let mut outcome = Outcome::with_capacity(64 + 96 * entries.len());
         let mut receipts = Vec::with_capacity(entries.len());
         for entry in &entries {
@@ -68,7 +76,7 @@ impl Sqs {
         let queue = self.consumed_queue(entry.queue_url.as_ref())?;
         let change = self.change(&queue, &entry)?;
         let changed = queue.change_visibility(&[change]);
-        if changed == [Change::Gone] {
+        if changed.iter().any(|&change| refuses(&queue, change)) {
             return Err(gone(&entry));
         }
         Ok(NOTHING.into())
@@ -87,7 +95,7 @@ impl Sqs {
             let id = entry.id.as_deref().unwrap_or_default();
             // There is one for each that was asked for.
             match asked.map(|_| changed.next()) {
-                Ok(Some(Change::Gone)) => outcome.failed(id, &gone(entry)),
+                Ok(Some(change)) if refuses(&queue, change) => outcome.failed(id, &gone(entry)),
                 Ok(_) => _ = outcome.successful(id).raw("}"),
                 Err(error) => outcome.failed(id, &error),
             }
@@ -111,6 +119,37 @@ impl Sqs {
             return Err(Error::invalid(seconds, "VisibilityTimeout", reason));
         }
         Ok((receipt, timeout))
+    }
+}
+
+/// DeleteMessageBatch on a FIFO queue.
+fn delete_in_time(queue: &SharedQueue, entries: &[Entry<'_>]) -> Vec<u8> {
+    let handles: Vec<_> = entries.iter().map(|entry| handle(queue, entry)).collect();
+    let receipts: Vec<_> = handles.iter().flatten().map(|handle| handle.receipt).collect();
+    let mut deleted = queue.delete_in_time(&receipts).into_iter();
+    let mut outcome = Outcome::with_capacity(64 + 96 * entries.len());
+    for (entry, handle) in entries.iter().zip(handles) {
+        let id = entry.id.as_deref().unwrap_or_default();
+        // There is one for each handle.
+        match handle.map(|_| deleted.next()) {
+            Ok(Some(false)) => {
+                let handle = entry.receipt_handle.as_deref().unwrap_or_default();
+                outcome.failed(id, &fifo::expired(handle, true));
+            }
+            Ok(_) => _ = outcome.successful(id).raw("}"),
+            Err(error) => outcome.failed(id, &error),
+        }
+    }
+    outcome.finish()
+}
+
+/// Whether a change of visibility is answered with a refusal: a standard queue takes it for a message that is no longer
+/// in flight, without effect, and a FIFO queue does not.
+fn refuses(queue: &SharedQueue, change: Change) -> bool {
+    match change {
+        Change::Changed => false,
+        Change::NotInFlight => queue.is_fifo(),
+        Change::Gone => true,
     }
 }
 

@@ -6,6 +6,7 @@ Results go to the file that RESULTS names, one test a line.
 import os
 
 import boto3
+import moto.core
 import pytest
 from moto.core import models
 
@@ -24,13 +25,15 @@ def delete_all_queues(_self):
             sqs.delete_queue(QueueUrl=url)
 
 
+# Tests take the account of URLs and ARNs from here.
+moto.core.DEFAULT_ACCOUNT_ID = "000000000000"
 models.ServerModeMockAWS.reset = delete_all_queues
 
 
 @pytest.fixture
 def account_id():
     """In place of the one that asks STS."""
-    return "000000000000"
+    return moto.core.DEFAULT_ACCOUNT_ID
 
 
 def pytest_collection_modifyitems(items):

@@ -215,7 +215,7 @@ def test_errors_are_the_modelled_ones(sqs, queue):
         (known.InvalidAttributeName, lambda: sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Nonsense": "1"})),
         (known.InvalidAttributeValue, lambda: sqs.set_queue_attributes(QueueUrl=queue, Attributes={"DelaySeconds": "901"})),
         (known.ReceiptHandleIsInvalid, lambda: sqs.delete_message(QueueUrl=queue, ReceiptHandle="nonsense")),
-        (known.UnsupportedOperation, lambda: sqs.create_queue(QueueName="x.fifo", Attributes={"FifoQueue": "true"})),
+        (known.InvalidAttributeName, lambda: sqs.create_queue(QueueName="x", Attributes={"FifoQueue": "false"})),
         (known.ResourceNotFoundException, lambda: sqs.start_message_move_task(SourceArn=arn(sqs, queue) + "x")),
     ]:
         with pytest.raises(error) as caught:
@@ -293,6 +293,38 @@ def test_dead_letters_and_a_move_task(sqs, queue):
     sqs.delete_queue(QueueUrl=dead)
 
 
+def test_a_fifo_queue_keeps_order_and_takes_a_duplicate_once(sqs):
+    attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true", "VisibilityTimeout": "2"}
+    url = sqs.create_queue(QueueName=f"foreign-{os.getpid()}-{next(numbers)}.fifo", Attributes=attributes)["QueueUrl"]
+    try:
+        sent = [sqs.send_message(QueueUrl=url, MessageBody=f"{group}{n}", MessageGroupId=group) for n in range(3) for group in "ab"]
+        assert sorted(sent, key=lambda each: int(each["SequenceNumber"])) == sent
+        again = sqs.send_message(QueueUrl=url, MessageBody="a0", MessageGroupId="a")
+        assert (again["MessageId"], again["SequenceNumber"]) == (sent[0]["MessageId"], sent[0]["SequenceNumber"])
+        assert depth(sqs, url) == (6, 0, 0)
+        # Two of a group are in flight: the third waits for them, the other group does not.
+        first = receive(sqs, url, most=2, MessageSystemAttributeNames=["All"])
+        assert [message["Body"] for message in first] == ["a0", "a1"]
+        assert first[0]["Attributes"]["MessageGroupId"] == "a"
+        assert first[0]["Attributes"]["MessageDeduplicationId"] == hashlib.sha256(b"a0").hexdigest()
+        other = receive(sqs, url)
+        assert [message["Body"] for message in other] == ["b0", "b1", "b2"]
+        entries = [{"Id": str(n), "ReceiptHandle": message["ReceiptHandle"]} for n, message in enumerate(other)]
+        assert len(sqs.delete_message_batch(QueueUrl=url, Entries=entries)["Successful"]) == 3
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=first[0]["ReceiptHandle"])
+        assert receive(sqs, url, wait=0) == []
+        # a1 is not deleted in time: it comes back before a2, and its first receipt has expired.
+        back = receive(sqs, url, wait=5)
+        assert [message["Body"] for message in back] == ["a1", "a2"]
+        with pytest.raises(botocore.exceptions.ClientError, match="The receipt handle has expired"):
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=first[1]["ReceiptHandle"])
+        for message in back:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        assert depth(sqs, url) == (0, 0, 0)
+    finally:
+        sqs.delete_queue(QueueUrl=url)
+
+
 def test_the_cli_drives_a_queue():
     name = f"cli-{os.getpid()}"
     url = cli("create-queue", "--queue-name", name, "--attributes", "VisibilityTimeout=0", "--tags", "a=1")["QueueUrl"]
@@ -305,5 +337,5 @@ def test_the_cli_drives_a_queue():
     attributes = cli("get-queue-attributes", "--queue-url", url, "--attribute-names", "All")["Attributes"]
     assert attributes["ApproximateNumberOfMessages"] == "0"
     assert "AWS.SimpleQueueService.NonExistentQueue" in cli("get-queue-url", "--queue-name", "missing", fails=True)
-    assert "FIFO queues are not supported" in cli("create-queue", "--queue-name", "x.fifo", fails=True)
+    assert "InvalidParameterValue" in cli("create-queue", "--queue-name", "x.fifo", fails=True)
     cli("delete-queue", "--queue-url", url)

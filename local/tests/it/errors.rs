@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 /// Action and request; `URL` stands for the queue's, `HANDLE` for a receipt handle that is in flight, `STALE` for one of
-/// a message that is gone, `OLD` for one that says that it was received ten seconds ago.
+/// a message that is gone, `OLD` for one that says that it was received ten seconds ago, `FIFO` for a FIFO queue's URL.
 const CASES: &[(&str, &str)] = &[
     ("Frobnicate", "{}"),
     ("SendMessage", "{"),
@@ -118,6 +118,55 @@ const CASES: &[(&str, &str)] = &[
     ("CreateQueue", r#"{"QueueName":"orders.fifo"}"#),
     ("CreateQueue", r#"{"QueueName":"orders","Attributes":{"FifoQueue":"true"}}"#),
     ("CreateQueue", r#"{"QueueName":"orders","Attributes":{"FifoQueue":"false"}}"#),
+    ("CreateQueue", r#"{"QueueName":"orders.fifo","Attributes":{"FifoQueue":"false"}}"#),
+    ("CreateQueue", r#"{"QueueName":".fifo","Attributes":{"FifoQueue":"true"}}"#),
+    ("CreateQueue", r#"{"QueueName":"orders","Attributes":{"ContentBasedDeduplication":"false"}}"#),
+    ("CreateQueue", r#"{"QueueName":"orders","Attributes":{"DeduplicationScope":"queue"}}"#),
+    ("CreateQueue", r#"{"QueueName":"orders","Attributes":{"FifoThroughputLimit":"perQueue"}}"#),
+    (
+        "CreateQueue",
+        r#"{"QueueName":"o.fifo","Attributes":{"FifoQueue":"true","DeduplicationScope":"MessageGroup"}}"#,
+    ),
+    (
+        "CreateQueue",
+        r#"{"QueueName":"o.fifo","Attributes":{"FifoQueue":"true","FifoThroughputLimit":"perMessageGroupId"}}"#,
+    ),
+    (
+        "CreateQueue",
+        r#"{"QueueName":"errors.fifo","Attributes":{"FifoQueue":"true","ContentBasedDeduplication":"true"}}"#,
+    ),
+    (
+        "CreateQueue",
+        r#"{"QueueName":"o.fifo","Attributes":{"FifoQueue":"true","RedrivePolicy":"{\"deadLetterTargetArn\":\"arn:aws:sqs:eu-west-1:000000000000:errors\",\"maxReceiveCount\":1}"}}"#,
+    ),
+    ("SetQueueAttributes", r#"{"QueueUrl":"FIFO","Attributes":{"FifoQueue":"false"}}"#),
+    ("SetQueueAttributes", r#"{"QueueUrl":"URL","Attributes":{"FifoQueue":"true"}}"#),
+    ("SetQueueAttributes", r#"{"QueueUrl":"FIFO","Attributes":{"ContentBasedDeduplication":"yes"}}"#),
+    ("SendMessage", r#"{"QueueUrl":"FIFO","MessageBody":"x","MessageDeduplicationId":"d"}"#),
+    ("SendMessage", r#"{"QueueUrl":"FIFO","MessageBody":"x","MessageGroupId":"g"}"#),
+    ("SendMessage", r#"{"QueueUrl":"FIFO","MessageGroupId":"g","MessageDeduplicationId":"d"}"#),
+    (
+        "SendMessage",
+        r#"{"QueueUrl":"FIFO","MessageBody":"x","MessageGroupId":"g","MessageDeduplicationId":"a d"}"#,
+    ),
+    (
+        "SendMessage",
+        r#"{"QueueUrl":"FIFO","MessageBody":"x","MessageGroupId":"g","MessageDeduplicationId":"d","DelaySeconds":5}"#,
+    ),
+    (
+        "SendMessageBatch",
+        r#"{"QueueUrl":"FIFO","Entries":[{"Id":"a","MessageBody":"x","MessageDeduplicationId":"d"}]}"#,
+    ),
+    (
+        "SendMessageBatch",
+        r#"{"QueueUrl":"FIFO","Entries":[{"Id":"a","MessageBody":"x","MessageGroupId":"g"}]}"#,
+    ),
+    (
+        "SendMessageBatch",
+        r#"{"QueueUrl":"FIFO","Entries":[{"Id":"a","MessageGroupId":"g","MessageDeduplicationId":"d"}]}"#,
+    ),
+    ("ReceiveMessage", r#"{"QueueUrl":"FIFO","ReceiveRequestAttemptId":"an attempt"}"#),
+    ("DeleteMessage", r#"{"QueueUrl":"FIFO","ReceiptHandle":"nonsense"}"#),
     ("CreateQueue", r#"{"QueueName":"errors","Attributes":{"VisibilityTimeout":"31"}}"#),
     ("CreateQueue", r#"{"QueueName":"orders","Attributes":{"VisibilityTimeout":"-1"}}"#),
     ("CreateQueue", r#"{"QueueName":"orders","Attributes":{"MessageRetentionPeriod":"59"}}"#),
@@ -173,6 +222,7 @@ const CASES: &[(&str, &str)] = &[
 fn every_refusal_is_the_pinned_one() {
     let lab = Lab::new();
     let url = lab.create("errors", json!({}));
+    let fifo = lab.create("errors.fifo", json!({"FifoQueue": "true"}));
     let stale = lab.send_and_receive(&url);
     // A purge makes receipts stale, and the next one comes too early.
     lab.ok("PurgeQueue", json!({"QueueUrl": url}));
@@ -181,7 +231,7 @@ fn every_refusal_is_the_pinned_one() {
     let mut client = lab.client();
     let mut exchanges = String::new();
     for (action, body) in CASES {
-        let words = [("URL", &url), ("STALE", &stale), ("OLD", &old), ("HANDLE", &handle)];
+        let words = [("URL", &url), ("STALE", &stale), ("OLD", &old), ("HANDLE", &handle), ("FIFO", &fifo)];
         let full = words.iter().fold((*body).to_owned(), |text, (word, value)| {
             text.replace(&format!("\"{word}\""), &format!("\"{value}\""))
         });

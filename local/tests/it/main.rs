@@ -5,6 +5,7 @@ mod connections;
 mod dead_letters;
 mod errors;
 mod faults;
+mod fifo;
 mod lab;
 mod messages;
 mod nonsense;

@@ -2,13 +2,14 @@
 //!
 //! Goals: the documented semantics (long and short polling, visibility timeout, receive count, redrive,
 //! retention, delay, in-flight limit, at-least-once delivery), O(1) amortised per call whatever the depth.
-//! Non-goals: waiting (the driver parks long polls), the wire protocol, FIFO queues.
+//! Non-goals: waiting (the driver parks long polls), the wire protocol, FIFO queues (`fifo`).
 //!
 //! A message waits in its server's ring until its first receive; from then on it has a slot, and what waits
 //! again is the slot's number. So a deep backlog is walked in order, and the slots in use stay few and warm.
 //! Time must not go backwards.
 
 mod deadlines;
+pub mod fifo;
 mod parted;
 mod wire;
 
