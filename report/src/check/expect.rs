@@ -42,7 +42,7 @@ pub fn understood(expect: &[Expect]) -> Result<(), Vec<String>> {
 }
 
 /// The metric's name and unit, and the threshold in it.
-fn threshold(expect: &Expect) -> Result<(&'static str, Unit, f64), String> {
+pub(crate) fn threshold(expect: &Expect) -> Result<(&'static str, Unit, f64), String> {
     let (name, unit) = metric(&expect.metric)?;
     let limit = match (expect.limit, unit) {
         (Limit::Span(nanos), Unit::Milliseconds) => nanos as f64 / 1e6,
