@@ -24,6 +24,7 @@ mod seed;
 mod serve;
 mod stacks;
 mod sweep;
+mod tune;
 
 use clap::{Parser, Subcommand};
 use model::scenario::Problems;
@@ -91,6 +92,8 @@ enum Verb {
     Worker,
     /// Simulate a scenario over a grid of values: where each stack is cheaper, and the frontier of cost and latency.
     Sweep(sweep::Args),
+    /// Find the cheapest configuration of each stack that keeps a target: the platforms, each at its best.
+    Tune(tune::Args),
     /// Join the parts of a sweep that was split with --shard.
     Merge(merge::Args),
     /// Print the price list in force.
@@ -148,6 +151,7 @@ fn main() -> ExitCode {
         Verb::Stacks(args) => stacks::stacks(&args),
         Verb::Worker => return worker::main(),
         Verb::Sweep(args) => sweep::sweep(&args),
+        Verb::Tune(args) => tune::tune(&args),
         Verb::Merge(args) => merge::merge(&args),
         Verb::Prices(args) => prices::prices(&args),
         Verb::Schema(args) => check::schema(&args),

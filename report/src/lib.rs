@@ -26,6 +26,7 @@ mod summary;
 pub mod sweep;
 mod text;
 mod timeline;
+pub mod tune;
 mod verdict;
 pub mod view;
 

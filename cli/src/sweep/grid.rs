@@ -19,11 +19,11 @@ use std::{fs, io};
 pub(super) const LOAD: &str = "load";
 
 /// All points.
-pub(super) struct Grid {
+pub(crate) struct Grid {
     /// The scenario file.
-    pub(super) source: Source,
+    pub(crate) source: Source,
     folder: PathBuf,
-    pub(super) overrides: Vec<String>,
+    pub(crate) overrides: Vec<String>,
     seed: Option<u64>,
     pub(super) varied: Vec<Varied>,
     traces: Mutex<BTreeMap<String, String>>,
@@ -39,7 +39,7 @@ pub(super) struct Point {
 impl Grid {
     /// # Errors
     /// When the scenario cannot be read.
-    pub(super) fn new(
+    pub(crate) fn new(
         path: &Path,
         overrides: Vec<String>,
         seed: Option<u64>,
@@ -103,6 +103,14 @@ impl Grid {
             scenario = self.parsed(&overrides)?;
         }
         Ok(Point { scenario, overrides })
+    }
+
+    /// The scenario with further overrides.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub(crate) fn with(&self, overrides: &[String]) -> Result<Scenario, String> {
+        self.parsed(&[&self.overrides, overrides].concat())
     }
 
     fn parsed(&self, overrides: &[String]) -> Result<Scenario, String> {

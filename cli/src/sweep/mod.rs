@@ -7,13 +7,14 @@
 mod grid;
 pub(crate) mod manifest;
 pub(crate) mod rows;
-mod vary;
+pub(crate) mod vary;
 
 use crate::output::{self, print};
 use crate::part::{self, Part};
 use crate::{Ended, Refusal, clock, overlay};
 use anyhow::{Context, Result, bail};
-use grid::{Grid, LOAD};
+pub(crate) use grid::Grid;
+use grid::LOAD;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use manifest::Manifest;
 use report::sweep::{Row, Varied};
@@ -237,7 +238,11 @@ fn bar(points: u64) -> ProgressBar {
 
 /// Does `work` for each number on so many threads. After an error nothing new begins; of several the first number's
 /// is given, whatever the threads did.
-fn each(jobs: usize, numbers: &[usize], work: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
+pub(crate) fn each(
+    jobs: usize,
+    numbers: &[usize],
+    work: &(dyn Fn(usize) -> Result<()> + Sync),
+) -> Result<()> {
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let errors = Mutex::new(Vec::new());

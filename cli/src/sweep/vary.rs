@@ -7,7 +7,7 @@ use super::MOST_POINTS;
 use report::sweep::Varied;
 
 /// Reads `KEY=VALUES`.
-pub(super) fn vary(text: &str) -> Result<Varied, String> {
+pub(crate) fn vary(text: &str) -> Result<Varied, String> {
     let Some((key, values)) = text.split_once('=') else {
         return Err("has no \"=\"; write KEY=VALUES, e.g. load=1..1000:log20".into());
     };

@@ -14,3 +14,4 @@ mod run;
 mod stacks;
 mod sweep;
 mod tidy;
+mod tune;

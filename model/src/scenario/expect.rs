@@ -13,6 +13,7 @@ use crate::streams::StreamRun;
 use crate::time::Nanos;
 use serde_json::{Value as Json, json};
 use std::fmt;
+use std::str::FromStr;
 
 /// A threshold for a metric of a stack.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +56,15 @@ impl fmt::Display for Limit {
             Self::Rate(rate) => write!(f, "{rate}/s"),
             Self::Number(number) => write!(f, "{number}"),
         }
+    }
+}
+
+/// As in scenarios, and counts as bare numbers: `2s`, `1 USD`, `5 %`, `100/s`, `1000`.
+impl FromStr for Limit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        units::plain(text).map_or_else(|| amount(text), |number| Ok(Self::Number(number)))
     }
 }
 
@@ -210,7 +220,9 @@ mod tests {
         ] {
             assert_eq!(amount(text), Ok(limit), "{text}");
             assert_eq!(limit.to_string(), shown);
+            assert_eq!(text.parse(), Ok(limit), "{text}");
         }
+        assert_eq!("1000".parse(), Ok(Limit::Number(1_000.0)));
         for text in ["", "2", "1 EUR", "USD", "%", "$", "-1 USD", "1 USD 2", "5 %%"] {
             assert!(amount(text).is_err(), "{text}");
         }

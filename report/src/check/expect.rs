@@ -52,7 +52,7 @@ pub fn understood(expect: &[Expect]) -> Result<(), Vec<String>> {
 }
 
 /// The metric's name and unit, and the threshold in it.
-fn threshold(expect: &Expect) -> Result<(&'static str, Unit, f64), String> {
+pub(crate) fn threshold(expect: &Expect) -> Result<(&'static str, Unit, f64), String> {
     let (name, unit) = match &expect.stream {
         None => metric(&expect.metric)?,
         Some(_) => metric_of_stream(&expect.metric)?,

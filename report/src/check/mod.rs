@@ -27,6 +27,7 @@ mod windows;
 pub use baseline::baseline;
 pub use confirm::confirmed;
 pub use decide::decide;
+pub(crate) use expect::threshold;
 pub use expect::{expect, expectations, metric, metric_names, thresholds, understood};
 pub use rates::{EFFECTS, Rates, rates};
 pub use single::gateable;
