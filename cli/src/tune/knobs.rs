@@ -5,7 +5,9 @@
 //! Non-goals: what belongs to the program (a worker's concurrency, its batch and wait, a timeout) or to the offer
 //! (Spot, provisioned concurrency): those move only with `--vary`.
 
-use model::scenario::{Capacity, Ecs, Lambda, Platform, ScalingPolicy, Scenario, Stack};
+use model::scenario::{
+    AutoScalingGroup, Capacity, Ecs, Eks, Lambda, Platform, ScalingPolicy, Scenario, Stack,
+};
 use report::sweep::Varied;
 
 /// Keys that move together, over a ladder of values.
@@ -40,6 +42,8 @@ pub(super) fn of_platform(stack: &Stack) -> Vec<Knob> {
     let place = Place(format!("stacks.{}", stack.name));
     match &stack.platform {
         Platform::Ecs(ecs) => of_ecs(&place, ecs),
+        Platform::Ec2(group) => of_group(&place, group),
+        Platform::Eks(eks) => of_eks(&place, eks),
         Platform::Lambda(function) => of_lambda(&place, function),
     }
 }
@@ -52,6 +56,11 @@ pub(super) fn note(stack: &Stack) -> String {
             "Whether the program runs on arm, and how much memory it needs, is not known here: say so with --keep, or \
              name what may be tried, e.g. {}=0.5,1,2",
             key("cpu")
+        ),
+        Platform::Ec2(_) | Platform::Eks(_) => format!(
+            "Whether the program runs on other instance types is not known here: name what may be tried, e.g. \
+             {}=c6i.large,m6i.large",
+            key("instance-type")
         ),
         Platform::Lambda(_) => format!(
             "Whether the program runs on arm, and how much memory it needs, is not known here: say so with --keep, or \
@@ -122,21 +131,8 @@ fn of_lambda(place: &Place, function: &Lambda) -> Vec<Knob> {
 }
 
 fn of_ecs(place: &Place, ecs: &Ecs) -> Vec<Knob> {
-    let mut knobs = Vec::new();
     let scales = !ecs.scaling.is_empty();
-    let least = counts(if scales { ecs.min_tasks } else { ecs.tasks });
-    let tasks = |count: u32| {
-        let bounds: &[&str] =
-            if scales { &["tasks", "min-tasks"] } else { &["tasks", "min-tasks", "max-tasks"] };
-        bounds.iter().map(|key| place.set(key, count)).collect::<Vec<_>>()
-    };
-    let mut rungs: Vec<Vec<String>> = least.into_iter().map(tasks).collect();
-    if scales && ecs.tasks != ecs.min_tasks {
-        // The scenario's own start is none of them.
-        rungs.push(Vec::new());
-    }
-    let name = if scales { "tasks and min-tasks" } else { "tasks" };
-    knobs.push(Knob { name: name.into(), rungs });
+    let mut knobs = vec![of_counts(place, "tasks", (ecs.tasks, ecs.min_tasks), scales)];
     if !matches!(ecs.capacity, Capacity::Ec2(_)) {
         let sizes = with(&FARGATE, (ecs.cpu_units, ecs.memory_mb));
         let size = |(cpu, memory): (u32, u32)| {
@@ -148,16 +144,62 @@ fn of_ecs(place: &Place, ecs: &Ecs) -> Vec<Knob> {
     if scales {
         knobs.push(place.knob("max-tasks", counts(ecs.max_tasks)));
     }
-    for (index, policy) in ecs.scaling.iter().enumerate() {
+    knobs.extend(of_policies(place, &ecs.scaling));
+    knobs
+}
+
+fn of_group(place: &Place, group: &AutoScalingGroup) -> Vec<Knob> {
+    let scales = !group.scaling.is_empty();
+    let mut knobs = vec![of_counts(place, "instances", (group.instances, group.min_instances), scales)];
+    if scales {
+        knobs.push(place.knob("max-instances", counts(group.max_instances)));
+    }
+    knobs.extend(of_policies(place, &group.scaling));
+    knobs
+}
+
+fn of_eks(place: &Place, eks: &Eks) -> Vec<Knob> {
+    let mut knobs =
+        vec![place.knob("min-nodes", counts(eks.min_nodes)), place.knob("max-nodes", counts(eks.max_nodes))];
+    match eks.keda {
+        None => knobs.push(place.knob("pods", counts(eks.pods))),
+        Some(keda) => {
+            knobs.push(place.knob("keda.queue-length", counts(keda.queue_length)));
+            knobs.push(place.knob("keda.max-pods", counts(keda.max_pods)));
+        }
+    }
+    knobs
+}
+
+/// How many there are at the start and at least, of which the scenario has `own`.
+fn of_counts(place: &Place, noun: &str, own: (u32, u32), scales: bool) -> Knob {
+    let (at_start, least) = own;
+    let bounds: Vec<String> = match scales {
+        true => vec![noun.into(), format!("min-{noun}")],
+        false => vec![noun.into(), format!("min-{noun}"), format!("max-{noun}")],
+    };
+    let all = |count: u32| bounds.iter().map(|key| place.set(key, count)).collect::<Vec<_>>();
+    let ladder = counts(if scales { least } else { at_start });
+    let mut rungs: Vec<Vec<String>> = ladder.into_iter().map(all).collect();
+    if scales && at_start != least {
+        // The scenario's own start is none of them.
+        rungs.push(Vec::new());
+    }
+    let name = if scales { format!("{noun} and min-{noun}") } else { noun.into() };
+    Knob { name, rungs }
+}
+
+fn of_policies(place: &Place, policies: &[ScalingPolicy]) -> Vec<Knob> {
+    let knob = |(index, policy): (usize, &ScalingPolicy)| {
         let (key, own) = match policy {
             ScalingPolicy::Step(step) => ("threshold", step.alarm.threshold),
             ScalingPolicy::TargetTracking(tracking) => ("target", tracking.target),
-            ScalingPolicy::Scheduled(_) => continue,
+            ScalingPolicy::Scheduled(_) => return None,
         };
         let key = format!("scaling.{index}.{key}");
-        knobs.push(place.knob(&key, FACTORS.map(|factor| rounded(own * factor))));
-    }
-    knobs
+        Some(place.knob(&key, FACTORS.map(|factor| rounded(own * factor))))
+    };
+    policies.iter().enumerate().filter_map(knob).collect()
 }
 
 /// Without the dust of a multiplication.
@@ -210,9 +252,18 @@ mod tests {
         platform = "lambda"
         memory = "640 MB"
         maximum-concurrency = 33
-        [stacks.free]
-        platform = "lambda"
-        batch-size = 7
+        [stacks.group]
+        platform = "ec2"
+        instance-type = "m6i.large"
+        min-instances = 1
+        instances = 2
+        max-instances = 9
+        scaling = [{ policy = "backlog-per-instance", target = 30 }]
+        [stacks.pods]
+        platform = "eks"
+        instance-type = "m6i.large"
+        min-nodes = 1
+        keda = { queue-length = 7 }
     "#;
 
     fn read(overrides: &[String]) -> Result<Scenario, String> {
@@ -244,7 +295,8 @@ mod tests {
                     assert!(!knob.rungs[..index].contains(rung), "{rung:?} is there twice");
                     if let Err(problem) = read(rung) {
                         // Only what contradicts another key, which another knob may move.
-                        let known = ["min-tasks", "max-tasks", "batching-window", "memory"];
+                        let known =
+                            ["min-tasks", "max-tasks", "batching-window", "memory", "-instances", "-nodes"];
                         assert!(known.iter().any(|key| problem.contains(key)), "{rung:?}: {problem}");
                     }
                 }

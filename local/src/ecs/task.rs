@@ -138,6 +138,7 @@ mod tests {
             delete: Delete::Each,
             idle_sleep: 250 * MILLISECOND,
             drains_on_sigterm: false,
+            ..Worker::default()
         };
         let told = |config: &Ecs| -> Vec<String> {
             worker_environment(config).iter().map(|(name, value)| format!("{name}={value}")).collect()
