@@ -331,6 +331,7 @@ impl Watched {
         sums: &BTreeMap<String, f64>,
     ) -> Vec<Entry> {
         let mut told = self.tasks(clients, now, nanos(std::time::Duration::from_secs(1))).await;
+        told.extend(self.meter.tasks.starts(self.started_ns).into_iter().map(Entry::Point));
         if let Some((cluster, service)) = self.deployed.service.clone() {
             let done = scaling::activities(
                 &clients.scaling,

@@ -50,6 +50,15 @@ pub mod metric {
     pub const INSTANCES: &str = "GroupInServiceInstances";
     /// ECS: CPU utilization in percent of the running tasks' CPU (`Average`).
     pub const CPU: &str = "CPUUtilization";
+    /// ECS: from a task being asked for to the pull of its image, in seconds (`Maximum`). This and the next three are
+    /// measured, not simulated: one point a task, at the instant that it was asked for.
+    pub const TASK_PROVISIONING: &str = "TaskProvisioningTime";
+    /// ECS: the pull of a task's image, in seconds (`Maximum`).
+    pub const TASK_PULL: &str = "TaskPullTime";
+    /// ECS: from a task's image being there to the task running, in seconds (`Maximum`).
+    pub const TASK_START: &str = "TaskStartTime";
+    /// ECS: from a task being asked for to the task running, in seconds (`Maximum`).
+    pub const TASK_READY: &str = "TaskReadyTime";
     /// Lambda: environments at work (`Maximum`).
     pub const CONCURRENCY: &str = "ConcurrentExecutions";
     /// Lambda: invocations started (`Sum`).
@@ -58,6 +67,12 @@ pub mod metric {
     pub const ERRORS: &str = "Errors";
     /// Lambda: invocations refused (`Sum`).
     pub const THROTTLES: &str = "Throttles";
+    /// Lambda: event pollers of a mapping in provisioned mode (`Maximum`).
+    pub const POLLERS: &str = "ProvisionedPollers";
+    /// Lambda: invocations on provisioned concurrency (`Sum`).
+    pub const PROVISIONED_INVOCATIONS: &str = "ProvisionedConcurrencyInvocations";
+    /// Lambda: concurrent executions of all the account's functions without a reserve (`Maximum`).
+    pub const UNRESERVED_CONCURRENCY: &str = "UnreservedConcurrentExecutions";
     /// Lambda: handler time per invocation in milliseconds, initialisation left out (`Average`).
     pub const DURATION: &str = "Duration";
     /// Lambda: environments initialised for an invocation (`Sum`).

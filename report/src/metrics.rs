@@ -153,6 +153,9 @@ pub const METRICS: &[Metric] = &[
         v.most_workers()
     }),
     of("scale-out-delay", "From falling behind to more capacity", SCALING, SHORTER, |v| v.scale_out_delay()),
+    of("task-start-p50", "Task start, p50, whole run", SCALING, SHORTER, |v| v.task_start(0.5)),
+    of("task-start-p90", "Task start, p90, whole run", SCALING, SHORTER, |v| v.task_start(0.9)),
+    of("task-start-max", "Longest task start, whole run", SCALING, SHORTER, |v| v.task_starts().pop()),
     of("cold-starts", "Cold starts", SCALING, FEWER, |v| v.lambda_sum(metric::COLD_STARTS)),
     of("throttles", "Throttled invocations", SCALING, FEWER, |v| v.lambda_sum(metric::THROTTLES)),
     of("errors", "Failed invocations", SCALING, FEWER, |v| v.lambda_sum(metric::ERRORS)),

@@ -190,6 +190,27 @@ impl<'a> StackView<'a> {
         if self.is_lambda() { metric::CONCURRENCY } else { metric::RUNNING_TASKS }
     }
 
+    /// How long each task took from being asked for until it ran, in seconds, ascending: all of the run, where that was
+    /// measured.
+    #[must_use]
+    pub fn task_starts(&self) -> Vec<f64> {
+        let mut spans: Vec<f64> = self
+            .stack
+            .series(metric::TASK_READY)
+            .map_or(Vec::new(), |s| s.points.iter().map(|p| p.1).collect());
+        spans.sort_by(f64::total_cmp);
+        spans
+    }
+
+    /// A percentile of the tasks' starts in seconds (`p` in 0..1), if enough of them lie beyond it.
+    #[must_use]
+    pub fn task_start(&self, p: f64) -> Option<f64> {
+        let spans = self.task_starts();
+        let rank = (spans.len() as f64 * p).ceil() as usize;
+        let beyond = spans.len().saturating_sub(rank) as u64;
+        (beyond >= SAMPLES_BEYOND).then(|| spans[rank.max(1) - 1])
+    }
+
     /// The bill in US dollars.
     #[must_use]
     pub fn total_cost(&self) -> Option<f64> {

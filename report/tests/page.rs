@@ -137,6 +137,26 @@ fn a_run_on_aws_says_what_was_measured_and_by_whom() {
 }
 
 #[test]
+fn tasks_that_took_long_to_start_are_in_the_table() {
+    use model::series::{Series, metric};
+    let mut run = fixture::spike(2, 42);
+    let points = (0..100).map(|i| (i * 1_000, 30.0 + i as f64 / 10.0)).collect();
+    let (metric, unit, statistic) = (metric::TASK_READY.into(), "Seconds".into(), "Maximum".into());
+    run.stacks[0].series.push(Series { metric, unit, statistic, period: 1, points });
+    let runs = [run];
+    let html = page(&runs).replace('\u{a0}', " ");
+    assert!(html.contains("and 100 tasks took 30 s to 39.9 s to start"), "in the take of the capacity");
+    let summary = summary(&runs);
+    let value = |name: &str| {
+        let row = summary["metrics"].as_array().unwrap().iter().find(|row| row["name"] == name).unwrap();
+        ["ecs", "lambda"].map(|stack| row["estimates"][stack]["value"].as_f64())
+    };
+    assert_eq!(value("task-start-p50"), [Some(34.9), None]);
+    assert_eq!(value("task-start-p90"), [Some(38.9), None]);
+    assert_eq!(value("task-start-max"), [Some(39.9), None]);
+}
+
+#[test]
 fn a_split_names_its_axes() {
     let html = page(&[fixture::spike(2, 42)]);
     let from = html.find("<h1>").unwrap();

@@ -14,4 +14,4 @@ mod lambda;
 mod meters;
 mod run;
 
-pub use run::{Options, Provenance, Simulated, simulate};
+pub use run::{Options, Provenance, Simulated, simulate, task_starts};

@@ -9,10 +9,11 @@ use model::plan::Plan;
 use model::random::Stream;
 use model::record::{Ledger, MessageRecord};
 use model::run::{Check, Manifest, Run, SCHEMA, StackEntry, StackRun};
-use model::scenario::{Platform, Scenario, Stack, describe};
+use model::scenario::{Ecs, Platform, Scenario, Stack, describe};
 use model::time::Nanos;
 use model::usage::Usage;
 use model::windows::Windows;
+use platform::ecs::Service;
 use platform::sqs::{Queue, Settings};
 use std::thread;
 
@@ -84,6 +85,15 @@ pub fn simulate(scenario: &Scenario, provenance: &Provenance, options: Options) 
             .collect()
     });
     assemble(scenario, provenance, &plan, window, outcomes)
+}
+
+/// How long `count` tasks of an ECS service take to start on Fargate under the beliefs of `scenario`, in nanoseconds
+/// from their launch: a function of the scenario, as a run is.
+#[must_use]
+pub fn task_starts(scenario: &Scenario, ecs: &Ecs, count: usize) -> Vec<Nanos> {
+    let stream = Stream::new(scenario.seed, "task starts");
+    let mut service = Service::new(ecs, &scenario.parameters, stream);
+    std::iter::repeat_with(|| service.draw_start().iter().sum()).take(count).collect()
 }
 
 fn simulate_stack(

@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 /// Fewer messages than this say too little of a 99th percentile.
 const LEAST: usize = 100;
 
-/// Fewer cold starts than this say too little of their spread.
-const LEAST_COLD: usize = 5;
+/// Fewer cold starts, or starts of tasks, than this say too little of their spread.
+pub(super) const LEAST_COLD: usize = 5;
 
 /// A belief, fitted.
 #[derive(Clone, Debug, PartialEq)]
@@ -181,7 +181,7 @@ fn alone<'a>(rows: &[&'a MessageRecord]) -> Vec<&'a MessageRecord> {
 }
 
 /// The value at a quantile of sorted values, which there are.
-fn at(sorted: &[Nanos], p: f64) -> Nanos {
+pub(super) fn at<T: Copy>(sorted: &[T], p: f64) -> T {
     let rank = (sorted.len() as f64 * p).ceil() as usize;
     sorted[rank.clamp(1, sorted.len()) - 1]
 }

@@ -1,20 +1,23 @@
 //! `versus calibrate`: the simulator's beliefs as a measured run has them, and how well it then predicts that run.
 
 mod fit;
+mod task_starts;
 
 use crate::output::print;
 use crate::{Ended, Refusal};
 use anyhow::{Context, Result};
-use fit::{Fitted, fit};
+use fit::{Fitted, LEAST_COLD, at, fit};
 use model::record::{MessageRecord, read_csv};
 use model::run::{Manifest, Run};
 use model::scenario::{Scenario, parse};
+use model::time::{Nanos, seconds};
 use model::windows::Stage;
 use sim::{Options, Provenance};
 use std::fmt::Write;
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use task_starts::{TaskStarts, on_fargate};
 
 /// Arguments of `versus calibrate`.
 #[derive(clap::Args)]
@@ -38,7 +41,11 @@ pub(crate) fn calibrate(args: &Args) -> Result<Ended> {
     }
     let before = scenario(manifest, &[])?;
     let rows = manifest.stacks.iter().map(|entry| messages(&args.run.join(&entry.name)));
-    let (fitted, left) = fit(&before, &rows.collect::<Result<Vec<_>>>()?, manifest.target == "local");
+    let (mut fitted, mut left) = fit(&before, &rows.collect::<Result<Vec<_>>>()?, manifest.target == "local");
+    let starts: Vec<TaskStarts> = run.stacks.iter().map(TaskStarts::of).collect();
+    let (of_tasks, not_of_tasks) = task_starts::fit(&before, &starts);
+    fitted.extend(of_tasks);
+    left.extend(not_of_tasks);
     let lines: Vec<String> = fitted.iter().map(|one| one.line.clone()).collect();
     let after = scenario(manifest, &lines).context("the fitted beliefs make no scenario")?;
     let overlay = overlay(manifest, &fitted, &left);
@@ -51,6 +58,7 @@ pub(crate) fn calibrate(args: &Args) -> Result<Ended> {
         }
     }
     text += &errors(&run, &simulate(&before, manifest), &simulate(&after, manifest));
+    text += &task_errors(&starts, &before, &after);
     print(&text)?;
     Ok(if fitted.is_empty() { Ended::WithoutVerdict } else { Ended::Well })
 }
@@ -116,6 +124,36 @@ fn errors(measured: &Run, before: &Run, after: &Run) -> String {
             };
             let name = format!("{} p{p}", entry.name);
             let _ = writeln!(text, "{name:<16} {truth:>8.1} ms {} {}", said(before), said(after));
+        }
+    }
+    text
+}
+
+/// Starts that are drawn from beliefs.
+const DRAWN_STARTS: usize = 1_001;
+
+/// The same of how long tasks take to start on Fargate, where that was measured.
+fn task_errors(starts: &[TaskStarts], before: &Scenario, after: &Scenario) -> String {
+    let mut text = String::new();
+    for (index, (stack, starts)) in before.stacks.iter().zip(starts).enumerate() {
+        if starts.ready.len() < LEAST_COLD || on_fargate(&stack.platform).is_none() {
+            continue;
+        }
+        if text.is_empty() {
+            text.push_str("\nTask start          measured    before             after\n");
+        }
+        for p in [50.0, 90.0] {
+            let truth = seconds(at(&starts.ready, p / 100.0));
+            let said = |scenario: &Scenario| {
+                let ecs = on_fargate(&scenario.stacks[index].platform);
+                let mut drawn: Vec<Nanos> =
+                    ecs.map_or(Vec::new(), |ecs| sim::task_starts(scenario, ecs, DRAWN_STARTS));
+                drawn.sort_unstable();
+                let s = if drawn.is_empty() { 0.0 } else { seconds(at(&drawn, p / 100.0)) };
+                format!("{s:>9.1} {:>8}", percent(s / truth.max(f64::MIN_POSITIVE) - 1.0))
+            };
+            let name = format!("{} p{p}", stack.name);
+            let _ = writeln!(text, "{name:<16} {truth:>8.1} s  {} {}", said(before), said(after));
         }
     }
     text

@@ -8,7 +8,9 @@ use super::message;
 use anyhow::{Context, Result};
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types::{DesiredStatus, TaskStopCode};
-use model::time::{MILLISECOND, MINUTE, Nanos, SECOND};
+use model::journal::Point;
+use model::series::metric;
+use model::time::{MILLISECOND, MINUTE, Nanos, SECOND, seconds};
 use model::usage::{Item, Metered, fargate_billed};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,6 +27,8 @@ const LEAST_BILLED: Nanos = MINUTE;
 pub(crate) struct Task {
     pub(crate) created: Option<u64>,
     pub(crate) pull_started: Option<u64>,
+    #[serde(default)]
+    pub(crate) pull_stopped: Option<u64>,
     pub(crate) started: Option<u64>,
     pub(crate) stopping: Option<u64>,
     pub(crate) stopped: Option<u64>,
@@ -82,6 +86,33 @@ impl Tasks {
         counts(client, cluster, service).await
     }
 
+    /// How long the tasks that lived during the run took to start, by the parts that ECS tells: a point each, at the
+    /// instant that the task was asked for, or at 0 if that was before the run.
+    pub(crate) fn starts(&self, started_ns: u64) -> Vec<Point> {
+        let lived = |task: &&Task| task.stopped.is_none_or(|at| at > started_ns);
+        let mut all: Vec<&Task> =
+            self.all.values().filter(|task| task.created.is_some()).filter(lived).collect();
+        all.sort_by_key(|task| task.created);
+        let mut points = Vec::new();
+        let mut next = 0;
+        for task in all {
+            // ECS tells milliseconds: tasks of one instant are a nanosecond apart, for a series has one point each.
+            let t = task.created.map_or(0, |at| at.saturating_sub(started_ns)).max(next);
+            next = t + 1;
+            for (metric, from, to) in [
+                (metric::TASK_PROVISIONING, task.created, task.pull_started),
+                (metric::TASK_PULL, task.pull_started, task.pull_stopped),
+                (metric::TASK_START, task.pull_stopped, task.started),
+                (metric::TASK_READY, task.created, task.started),
+            ] {
+                let Some(span) = to.zip(from).and_then(|(to, from)| to.checked_sub(from)) else { continue };
+                let (metric, unit, statistic) = (metric.into(), "Seconds".into(), "Maximum".into());
+                points.push(Point { t, period: 1, metric, unit, statistic, value: seconds(span) });
+            }
+        }
+        points
+    }
+
     /// What Fargate bills of them on the run's clock, from 0 to `until`.
     pub(crate) fn metered(&self, started_ns: u64, until: Nanos) -> Vec<Metered> {
         let mut sums: BTreeMap<(Item, &str), u64> = BTreeMap::new();
@@ -136,6 +167,7 @@ fn read(task: &aws_sdk_ecs::types::Task) -> Task {
     Task {
         created: at(task.created_at()),
         pull_started: at(task.pull_started_at()),
+        pull_stopped: at(task.pull_stopped_at()),
         started: at(task.started_at()),
         stopping: at(task.stopping_at()),
         stopped: at(task.stopped_at()),
@@ -150,6 +182,33 @@ fn read(task: &aws_sdk_ecs::types::Task) -> Task {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_task_has_one_point_for_each_part_of_its_start() {
+        let run = 1_000 * SECOND;
+        let task = |created: u64, started: Option<u64>| Task {
+            created: Some(created),
+            pull_started: Some(created + 10 * SECOND),
+            pull_stopped: Some(created + 30 * SECOND),
+            started,
+            ..Task::default()
+        };
+        let both = run + 5 * SECOND;
+        let before = task(run - 60 * SECOND, Some(run - 25 * SECOND));
+        let over = Task { stopped: Some(run - SECOND), ..before.clone() };
+        let all = [before, over, task(both, Some(both + 32 * SECOND)), task(both, None)];
+        let all = all.into_iter().enumerate().map(|(n, task)| (n.to_string(), task)).collect();
+        let starts = Tasks { all }.starts(run);
+        let of = |metric: &str| -> Vec<(Nanos, f64)> {
+            starts.iter().filter(|one| one.metric == metric).map(|one| (one.t, one.value)).collect()
+        };
+        let asked = [0, 5 * SECOND, 5 * SECOND + 1];
+        assert_eq!(of(metric::TASK_PROVISIONING), asked.map(|t| (t, 10.0)));
+        assert_eq!(of(metric::TASK_PULL), asked.map(|t| (t, 20.0)));
+        // One task never ran.
+        assert_eq!(of(metric::TASK_START), [(asked[0], 5.0), (asked[1], 2.0)]);
+        assert_eq!(of(metric::TASK_READY), [(asked[0], 35.0), (asked[1], 32.0)]);
+    }
 
     #[test]
     fn fargate_bills_from_the_pull_to_the_end_a_minute_at_least() {

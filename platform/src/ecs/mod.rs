@@ -257,14 +257,19 @@ impl Service {
         (self.tasks.len() - 1) as TaskId
     }
 
+    /// How long one more task takes to start on Fargate once it is launched: provisioning, pull, start.
+    pub fn draw_start(&mut self) -> [Nanos; 3] {
+        [&self.provisioning, &self.pull, &self.start].map(|part| part.draw(&mut self.stream))
+    }
+
     fn place(&mut self, now: Nanos, account: &mut Account, out: &mut Vec<Command>) {
         while let Some(&task) = self.waiting.front() {
             let (pull_at, at, instance) = match &mut self.cluster {
                 None => {
                     let launch = self.launches.reserve(now).max(account.launches.reserve(now));
-                    let pull_at = launch + self.provisioning.draw(&mut self.stream);
-                    let pulled = pull_at + self.pull.draw(&mut self.stream);
-                    (pull_at, pulled + self.start.draw(&mut self.stream), 0)
+                    let [provisioning, pull, start] = self.draw_start();
+                    let pull_at = launch + provisioning;
+                    (pull_at, pull_at + pull + start, 0)
                 }
                 Some(cluster) => {
                     let Some((instance, has_image)) = cluster.place(now) else { break };

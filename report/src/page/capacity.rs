@@ -14,7 +14,7 @@ use crate::view::StackView;
 use anyhow::Result;
 use model::run::{Activity, ActivityKind};
 use model::series::metric;
-use model::time::{Nanos, seconds};
+use model::time::{Nanos, SECOND, seconds};
 
 /// Most activities that are listed one by one, where there is room for that.
 const MOST_LISTED: usize = 20;
@@ -213,7 +213,19 @@ fn said(view: &StackView) -> Option<String> {
         Some(first) => format!(", scaling out {} from {first} on", times(outs)),
         None => " and never scaled out".into(),
     };
-    Some(format!("{name} ran up to {peak} tasks{moved}"))
+    Some(format!("{name} ran up to {peak} tasks{moved}{}", started(&view.task_starts())))
+}
+
+/// How long tasks took to start, where that was measured.
+fn started(seconds: &[f64]) -> String {
+    let (Some(least), Some(most)) = (seconds.first(), seconds.last()) else { return String::new() };
+    let s = |seconds: f64| format::span((seconds * SECOND as f64) as Nanos);
+    match seconds.len() {
+        1 => format!(", and one task took {} to start", s(*least)),
+        n => {
+            format!(", and {} took {} to {} to start", format::counted(n as u64, "task"), s(*least), s(*most))
+        }
+    }
 }
 
 fn times(n: u64) -> String {
@@ -300,6 +312,14 @@ mod tests {
         assert_eq!((of(Ink::Alarm), of(Ink::Event), of(Ink::Trouble)), (2, 19, 19));
         assert_eq!(super::drawn(&all[..10]), all[..10]);
         assert!(super::drawn(&[]).is_empty());
+    }
+
+    #[test]
+    fn starts_of_tasks_are_told_where_they_were_measured() {
+        assert_eq!(started(&[]), "");
+        assert_eq!(started(&[31.5]).replace(format::NBSP, " "), ", and one task took 31.5 s to start");
+        let range = started(&[20.0, 31.0, 52.5]).replace(format::NBSP, " ");
+        assert_eq!(range, ", and 3 tasks took 20 s to 52.5 s to start");
     }
 
     #[test]

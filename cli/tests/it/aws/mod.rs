@@ -76,12 +76,12 @@ fn deployed(name: &str) -> (World, PathBuf) {
     let now = utc_ms() as f64 / 1_000.0;
     let task = |arn: &str, status: &str, more: Value| {
         let mut task = json!({"taskArn": arn, "lastStatus": status, "cpu": "256", "memory": "512",
-            "launchType": "FARGATE", "createdAt": now - 90.0, "pullStartedAt": now - 80.0, "startedAt": now - 70.0,
+            "launchType": "FARGATE", "createdAt": now - 90.0, "pullStartedAt": now - 80.0, "pullStoppedAt": now - 73.0, "startedAt": now - 70.0,
             "attributes": [{"name": "ecs.cpu-architecture", "value": "arm64"}]});
         task.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         (arn.to_owned(), task)
     };
-    let taken = json!({"stopCode": "SpotInterruption", "stoppedReason": "Your Spot Task was interrupted.",
+    let taken = json!({"startedAt": now - 65.0, "stopCode": "SpotInterruption", "stoppedReason": "Your Spot Task was interrupted.",
         "stoppingAt": now + 3.0, "stoppedAt": now + 4.0, "capacityProviderName": "FARGATE_SPOT"});
     script.tasks = [task("arn:a", "RUNNING", json!({})), task("arn:b", "STOPPED", taken)].into();
     let activity = |at: f64, count: u64| {
@@ -180,6 +180,16 @@ fn a_run_on_aws_says_what_was_put_in() {
         assert!(activities.contains(said), "{activities}");
     }
     assert!(!activities.contains("to 1."), "that was before the run: {activities}");
+    // How long tasks took to start.
+    let series = fs::read_to_string(out.join("ecs/series.csv")).unwrap();
+    for said in ["0,1,TaskProvisioningTime,Seconds,Maximum,10", "0,1,TaskPullTime,Seconds,Maximum,7"] {
+        assert!(series.contains(said), "{said}\n{series}");
+    }
+    let row = done.out.lines().find(|line| line.contains("Longest task start")).unwrap();
+    assert!(row.contains("25"), "{row}");
+    let page = fs::read_to_string(out.join("report.html")).unwrap().replace('\u{a0}', " ");
+    assert!(page.contains("2 tasks took 20 s to 25 s to start"));
+    assert!(page.contains("rests on no beliefs about AWS but the price list"));
     // What measuring took is apart.
     let measured = manifest["measurement"]["metered"].to_string();
     assert!(done.out.contains("Measuring cost $0.0000") && done.out.contains(" requests)"), "{}", done.out);
@@ -262,6 +272,49 @@ fn a_run_ends_before_it_costs_too_much() {
     assert_eq!((&ledger["lost"], &manifest["complete"]), (&json!(0), &json!(false)));
 }
 
+/// A run of which every task took 24 to 31 s to come, 10 to pull and 4 to start.
+#[test]
+fn what_tasks_took_to_start_is_what_a_simulation_then_believes() {
+    let (mut world, place) = deployed("aws-calibrate");
+    let now = utc_ms() as f64 / 1_000.0;
+    let task = |i: u32| {
+        let (arn, created) = (format!("arn:{i}"), now - 200.0 + f64::from(i));
+        let pull = created + 24.0 + f64::from(i);
+        let task = json!({"taskArn": arn, "lastStatus": "RUNNING", "cpu": "256", "memory": "512",
+            "launchType": "FARGATE", "createdAt": created, "pullStartedAt": pull, "pullStoppedAt": pull + 10.0,
+            "startedAt": pull + 14.0});
+        (arn, task)
+    };
+    world.script.lock().unwrap().tasks = (0..8).map(task).collect();
+    world.work("jobs-ecs", "/ecs", silent);
+    world.work("jobs-lambda", "/lambda", report);
+    let done = versus(&world, &place, &ARGUMENTS);
+    stage::valid_or_late(&place.join("out"), &done);
+    let done = versus(&world, &place, &["calibrate", "out", "--out", "beliefs.toml"]);
+    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    let beliefs = fs::read_to_string(place.join("beliefs.toml")).unwrap();
+    for said in [
+        "# created to pull started of 8 tasks of ecs",
+        "parameters.ecs-provisioning-min = \"23125000us\"",
+        // 200 MB in 10 s.
+        "parameters.ecs-pull-mb-per-second = 20.000",
+        "parameters.ecs-pull-spread = 0.000",
+        "parameters.ecs-start-max = \"4000000us\"",
+    ] {
+        assert!(beliefs.contains(said), "{said}\n{beliefs}");
+    }
+    let (_, table) = done.out.split_once("Task start").unwrap();
+    let line = table.lines().find(|line| line.starts_with("ecs p50")).unwrap();
+    let errors: Vec<f64> = line
+        .split_whitespace()
+        .filter(|word| word.starts_with(['+', '-']))
+        .map(|word| word.parse::<f64>().unwrap().abs())
+        .collect();
+    assert!(errors[0] > 10.0 && errors[1] < 5.0, "{line}");
+    let simulate = ["run", "small.toml", "--set-file", "beliefs.toml", "--out", "sim", "-q"];
+    assert_eq!(versus(&world, &place, &simulate).code, 0);
+}
+
 /// Workers that print nothing, as most do.
 #[test]
 fn a_worker_that_tells_nothing_still_gets_throughput_backlog_and_cost() {
@@ -326,7 +379,7 @@ fn seeders_on_several_machines_send_one_plan() {
         "--no-metrics",
     ];
     let done = versus(&world, &place, &arguments);
-    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    stage::valid_or_late(&place.join("a"), &done);
     assert!(done.err.contains("200 sends of other seeders"), "{}", done.err);
     for stack in json_of(&place.join("a/run.json"))["stacks"].as_array().unwrap() {
         assert_eq!(stack["ledger"]["completed"], 200, "{stack}");
