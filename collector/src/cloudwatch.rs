@@ -26,6 +26,12 @@ pub struct Source {
     pub service: Option<(String, String)>,
     /// LogGroupName.
     pub log_group: Option<String>,
+    /// EventSourceMappingUUID of a mapping in provisioned mode.
+    pub pollers: Option<String>,
+    /// Whether the function has provisioned concurrency.
+    pub provisioned: bool,
+    /// Whether it shares the account's concurrency with others, which no dimension names.
+    pub unreserved: bool,
 }
 
 /// Most queries of one GetMetricData. Source: CloudWatch API reference.
@@ -55,6 +61,12 @@ const LAMBDA: [Wanted; 6] = [
     (metric::DURATION, "Average", "Milliseconds"),
     (DURATION_SUM, "Sum", "Milliseconds"),
 ];
+
+const POLLERS: [Wanted; 1] = [(metric::POLLERS, "Maximum", "Count")];
+
+const PROVISIONED: [Wanted; 1] = [(metric::PROVISIONED_INVOCATIONS, "Sum", "Count")];
+
+const ACCOUNT: [Wanted; 1] = [(metric::UNRESERVED_CONCURRENCY, "Maximum", "Count")];
 
 const LOGS: [Wanted; 1] = [(LOG_BYTES, "Sum", "Bytes")];
 
@@ -107,6 +119,15 @@ fn queries(sources: &[Source]) -> Result<Vec<Query>> {
         }
         if let Some(function) = &source.function {
             add("AWS/Lambda", &LAMBDA, &[("FunctionName", function)])?;
+            if source.provisioned {
+                add("AWS/Lambda", &PROVISIONED, &[("FunctionName", function)])?;
+            }
+        }
+        if let Some(mapping) = &source.pollers {
+            add("AWS/Lambda", &POLLERS, &[("EventSourceMappingUUID", mapping)])?;
+        }
+        if source.unreserved {
+            add("AWS/Lambda", &ACCOUNT, &[])?;
         }
         if let Some(group) = &source.log_group {
             add("AWS/Logs", &LOGS, &[("LogGroupName", group)])?;
@@ -206,21 +227,71 @@ pub(crate) fn fresh(
     points
 }
 
-/// The sum of every metric, by stack.
-pub(crate) fn sums(
-    known: &BTreeMap<(usize, String, Nanos), f64>,
-    stacks: usize,
-) -> Vec<BTreeMap<String, f64>> {
-    let mut sums = vec![BTreeMap::new(); stacks];
-    for ((number, metric, _), value) in known {
-        *sums[*number].entry(metric.clone()).or_insert(0.0) += value;
+/// What a metric came to in the minutes of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Total {
+    pub(crate) sum: f64,
+    pub(crate) most: f64,
+    /// Minutes that have a point.
+    pub(crate) minutes: u64,
+}
+
+impl Total {
+    pub(crate) fn add(&mut self, value: f64) {
+        self.sum += value;
+        self.most = self.most.max(value);
+        self.minutes += 1;
     }
-    sums
+
+    /// As a whole number, which counts are.
+    pub(crate) fn count(&self) -> u64 {
+        self.sum.max(0.0).round() as u64
+    }
+}
+
+/// Metrics by their names.
+pub(crate) type Totals = BTreeMap<String, Total>;
+
+/// What every metric came to, by stack.
+pub(crate) fn totals(known: &BTreeMap<(usize, String, Nanos), f64>, stacks: usize) -> Vec<Totals> {
+    let mut totals = vec![Totals::new(); stacks];
+    for ((number, metric, _), value) in known {
+        totals[*number].entry(metric.clone()).or_default().add(*value);
+    }
+    totals
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_costs_is_asked_for_only_where_it_is() {
+        let asked = |source: Source| {
+            let queries = queries(&[source]).unwrap();
+            let of = |query: &Query| {
+                let metric = query.stat.metric().unwrap();
+                let dimension = metric.dimensions().first();
+                (
+                    query.wanted.0,
+                    dimension.map(|one| (one.name().unwrap().to_owned(), one.value().unwrap().to_owned())),
+                )
+            };
+            queries.iter().skip(LAMBDA.len()).map(of).collect::<Vec<_>>()
+        };
+        let plain = Source { function: Some("f".into()), ..Source::default() };
+        assert_eq!(asked(plain.clone()), []);
+        let all = Source { pollers: Some("u".into()), provisioned: true, unreserved: true, ..plain };
+        let by = |name: &str, value: &str| Some((name.to_owned(), value.to_owned()));
+        assert_eq!(
+            asked(all),
+            [
+                ("ProvisionedConcurrencyInvocations", by("FunctionName", "f")),
+                ("ProvisionedPollers", by("EventSourceMappingUUID", "u")),
+                ("UnreservedConcurrentExecutions", None),
+            ]
+        );
+    }
 
     #[test]
     fn a_point_is_taken_once_and_again_when_it_changed() {

@@ -6,6 +6,7 @@
 //! Non-goals: deploying, sending.
 
 mod closing;
+mod drain;
 
 use crate::aws::Clients;
 use crate::collector::{Collector, Ended};
@@ -15,6 +16,7 @@ use crate::progress::{Board, Progress};
 use crate::watched::{Watched, utc_ns};
 use anyhow::{Context, Result, ensure};
 use aws_config::SdkConfig;
+use drain::Drain;
 use model::journal::Entry;
 use model::plan::Plan;
 use model::run::{Manifest, Run, read_manifest};
@@ -161,6 +163,8 @@ struct Collecting<'a> {
     load_end: Nanos,
     deadline: Nanos,
     board: Board,
+    /// How long each stack takes for what it has.
+    drains: Vec<Drain>,
     /// Calls that are billed to whoever measures.
     queue_calls: u64,
     metrics_asked: u64,
@@ -196,6 +200,7 @@ impl<'a> Collecting<'a> {
             folder,
             collector,
             started_ns,
+            drains: stacks.iter().map(|_| Drain::default()).collect(),
             stacks,
             clients: Clients::new(&config),
             options,
@@ -240,8 +245,8 @@ impl<'a> Collecting<'a> {
         let ended = self.drain(course).await?;
         self.late_lines(course).await?;
         self.last_lines()?;
-        let sums = self.metrics(course).await?;
-        self.last_word(&sums).await?;
+        let totals = self.metrics(course).await?;
+        self.last_word(&totals).await?;
         // What could not be asked now can be later, as long as the run is not closed.
         Ok(if self.stacks.iter().any(Watched::is_troubled) { Ended::CutShort } else { ended })
     }
@@ -308,8 +313,13 @@ impl<'a> Collecting<'a> {
     fn show(&mut self, now: Nanos) -> Result<Vec<Progress>> {
         let mut collector = lock(self.collector);
         collector.flush()?;
-        let all: Vec<Progress> = (0..self.stacks.len()).map(|number| collector.progress(number)).collect();
+        let mut all: Vec<Progress> =
+            (0..self.stacks.len()).map(|number| collector.progress(number)).collect();
         drop(collector);
+        let stale = nanos(self.options.consistent_after);
+        for ((drain, stack), progress) in self.drains.iter_mut().zip(&self.stacks).zip(&mut all) {
+            progress.drain = drain.rest(now, progress, stack.depth, stale);
+        }
         self.board.show(now, &all);
         Ok(all)
     }
@@ -320,7 +330,7 @@ impl<'a> Collecting<'a> {
             return Ok(());
         }
         let (now, every) = (self.now(), nanos(self.options.sample_every));
-        let told = self.stacks[number].depth(&self.clients, now, every).await?;
+        let told = self.stacks[number].ask_depth(&self.clients, now, every).await?;
         self.queue_calls += 1;
         told.into_iter().try_for_each(|entry| self.take(number, entry))
     }

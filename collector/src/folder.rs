@@ -53,6 +53,25 @@ pub(crate) struct Heard {
     pub(crate) invocations: Option<u64>,
     /// Sources that could not be asked in the end, and why.
     pub(crate) trouble: Vec<String>,
+    /// What the bill takes for granted because nobody told.
+    #[serde(default)]
+    pub(crate) assumed: Vec<String>,
+    /// Invocations that were refused, as far as CloudWatch told.
+    #[serde(default)]
+    pub(crate) refused: Option<Refused>,
+}
+
+/// Invocations of a function that were refused, and what tells whose limit it was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Refused {
+    pub(crate) invocations: u64,
+    /// The function's own reserve.
+    pub(crate) reserved: Option<u64>,
+    /// What the account leaves to all functions without one.
+    pub(crate) unreserved: Option<u64>,
+    /// The most of that in use at once.
+    pub(crate) in_use: Option<u64>,
 }
 
 impl State {

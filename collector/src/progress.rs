@@ -25,6 +25,8 @@ pub struct Progress {
     pub outstanding: u64,
     /// How late the last message was sent.
     pub lag: Nanos,
+    /// How long the stack takes for what it has, at its rate so far; `None` while that is not known.
+    pub drain: Option<Nanos>,
 }
 
 /// Time between plain lines.

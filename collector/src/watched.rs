@@ -6,9 +6,9 @@ use crate::aws::logs::Tail;
 use crate::aws::meter::Meter;
 use crate::aws::report_line::Report;
 use crate::aws::{Clients, function, scaling};
-use crate::cloudwatch::Source;
+use crate::cloudwatch::{Source, Total, Totals};
 use crate::collect::nanos;
-use crate::folder::{self, Heard};
+use crate::folder::{self, Heard, Refused};
 use crate::lines::Lines;
 use crate::outputs::Deployed;
 use crate::queue::{self, Depth};
@@ -46,6 +46,8 @@ pub(crate) struct Watched {
     /// Where its tasks are kept.
     tasks_file: PathBuf,
     started_ns: u64,
+    /// Messages that its queue said to have, when it last said.
+    pub(crate) depth: Option<u64>,
     /// How often in a row the queue could not be asked.
     unanswered: u32,
     /// What last went wrong with each other source; what works again is forgotten.
@@ -94,6 +96,7 @@ impl Watched {
                 function: deployed.function.clone(),
                 service: deployed.service.clone(),
                 log_group: deployed.log_group.clone(),
+                ..Source::default()
             },
             deployed: deployed.clone(),
             files,
@@ -105,6 +108,7 @@ impl Watched {
             first_desired: None,
             tasks_file,
             started_ns,
+            depth: None,
             unanswered: 0,
             trouble: BTreeMap::new(),
             dead_letters_before: None,
@@ -157,6 +161,12 @@ impl Watched {
                 function::describe(&clients.lambda, &function, &arn).await
             };
             self.meter.function = self.noted("function", asked.await);
+            if let Some(function) = &self.meter.function {
+                let mapping = function.mapping.as_ref().filter(|mapping| mapping.pollers.is_some());
+                self.source.pollers = mapping.and_then(|mapping| mapping.uuid.clone());
+                self.source.provisioned = function.provisioned > 0;
+                self.source.unreserved = function.unreserved.is_some();
+            }
         }
         if let Some((cluster, service)) = self.deployed.service.clone() {
             let alarms = scaling::alarms(&clients.scaling, &cluster, &service).await;
@@ -301,11 +311,17 @@ impl Watched {
     ///
     /// # Errors
     /// When the queue has not answered for long.
-    pub(crate) async fn depth(&mut self, clients: &Clients, now: Nanos, every: Nanos) -> Result<Vec<Entry>> {
+    pub(crate) async fn ask_depth(
+        &mut self,
+        clients: &Clients,
+        now: Nanos,
+        every: Nanos,
+    ) -> Result<Vec<Entry>> {
         let Some(url) = &self.deployed.queue else { return Ok(Vec::new()) };
         match queue::depth(&clients.sqs, url).await {
             Ok(depth) => {
                 self.unanswered = 0;
+                self.depth = Some(depth.all());
                 self.worked |= !depth.is_empty();
                 self.empty_since = if depth.is_empty() { self.empty_since.or(Some(now)) } else { None };
                 Ok(depth.points(now, every).into_iter().map(Entry::Point).collect())
@@ -324,12 +340,7 @@ impl Watched {
     }
 
     /// What is asked when all is over.
-    pub(crate) async fn last_word(
-        &mut self,
-        clients: &Clients,
-        now: Nanos,
-        sums: &BTreeMap<String, f64>,
-    ) -> Vec<Entry> {
+    pub(crate) async fn last_word(&mut self, clients: &Clients, now: Nanos, totals: &Totals) -> Vec<Entry> {
         let mut told = self.tasks(clients, now, nanos(std::time::Duration::from_secs(1))).await;
         told.extend(self.meter.tasks.starts(self.started_ns).into_iter().map(Entry::Point));
         if let Some((cluster, service)) = self.deployed.service.clone() {
@@ -351,7 +362,7 @@ impl Watched {
             self.dead_letters =
                 depth.zip(self.dead_letters_before).map(|(depth, before)| depth.saturating_sub(before));
         }
-        if !sums.contains_key(metric::INVOCATIONS) {
+        if !totals.contains_key(metric::INVOCATIONS) {
             // CloudWatch has not told: then the reports do.
             let reports = self.meter.reports_at.iter().map(|(t, (reports, _))| (*t, *reports));
             told.extend(counted(metric::INVOCATIONS, reports));
@@ -360,8 +371,8 @@ impl Watched {
     }
 
     /// What the ledger and the checks need to know of its sources.
-    pub(crate) fn heard(&self, sums: &BTreeMap<String, f64>) -> Heard {
-        let invocations = sums.get(metric::INVOCATIONS).map(|sum| sum.max(0.0).round() as u64);
+    pub(crate) fn heard(&self, totals: &Totals) -> Heard {
+        let invocations = totals.get(metric::INVOCATIONS).map(Total::count);
         Heard {
             emptied: self.emptied,
             dead_letters: self.dead_letters,
@@ -369,7 +380,22 @@ impl Watched {
             reports: self.tail.is_some().then_some(self.meter.reports),
             invocations: invocations.filter(|_| self.deployed.function.is_some()),
             trouble: self.trouble.values().cloned().collect(),
+            assumed: self.meter.assumed(totals),
+            refused: self.refused(totals),
         }
+    }
+
+    /// Invocations of its function that were refused; `None` where CloudWatch did not tell.
+    fn refused(&self, totals: &Totals) -> Option<Refused> {
+        let function = self.meter.function.as_ref()?;
+        let in_use =
+            totals.get(metric::UNRESERVED_CONCURRENCY).map(|total| total.most.max(0.0).round() as u64);
+        Some(Refused {
+            invocations: totals.get(metric::THROTTLES)?.count(),
+            reserved: function.reserved,
+            unreserved: function.unreserved,
+            in_use,
+        })
     }
 }
 

@@ -192,14 +192,11 @@ impl Course for Going<'_> {
     }
 }
 
-/// How long a stack takes for what it has, at its rate so far, in nanoseconds; unknown where workers tell nothing.
-fn drain(stack: &Progress, now: Nanos) -> f64 {
-    if stack.done == 0 { 0.0 } else { stack.outstanding as f64 * now as f64 / stack.done as f64 }
-}
-
 /// The most that a run may cost.
 struct Limit {
     usd: f64,
+    /// The longest drain.
+    drain_max: Nanos,
     prices: Prices,
     forecast: Forecast,
 }
@@ -213,13 +210,15 @@ impl Limit {
                 forecast.low, forecast.high
             );
         }
-        Ok(Self { usd, prices: Prices::for_region(&scenario.region)?, forecast })
+        let prices = Prices::for_region(&scenario.region)?;
+        Ok(Self { usd, drain_max: scenario.drain_max, prices, forecast })
     }
 
     /// What was spent, if stopping now is the last chance to stay below the limit.
     ///
     /// AWS tells late what a stack used: where it has not yet, the forecast stands in. What the drain will cost is
-    /// kept back: as long as the stacks take for what they have, but a minute at least, the least that Fargate bills.
+    /// kept back: as long as the stacks take for what they have, `drain-max` at most, but a minute at least, the least
+    /// that Fargate bills.
     fn reached(&self, now: Nanos, usage: &[Usage], progress: &[Progress]) -> Option<f64> {
         let load = now.max(SECOND);
         let terms = Terms { load, run: load, free_tier: false };
@@ -228,8 +227,8 @@ impl Limit {
             Cost::of(usage, &self.prices, terms).lines.iter().filter_map(|line| line.usd).sum()
         };
         let spent = self.forecast.spent(usage.iter().map(bill).sum(), now);
-        let drains = progress.iter().map(|stack| drain(stack, load)).fold(MINUTE as f64, f64::max);
-        let drain = spent * drains / load.max(MINUTE) as f64;
+        let drains = progress.iter().map(|stack| stack.drain.unwrap_or(0).min(self.drain_max));
+        let drain = spent * drains.fold(MINUTE, Nanos::max) as f64 / load.max(MINUTE) as f64;
         (spent + drain >= self.usd).then_some(spent)
     }
 }
@@ -250,15 +249,20 @@ mod tests {
             length: 1_000 * SECOND,
         };
         let prices = Prices::for_region("us-east-1").expect("prices");
-        let limit = |usd: f64| Limit { usd, prices: prices.clone(), forecast: forecast.clone() };
+        let drain_max = 900 * SECOND;
+        let limit = |usd: f64| Limit { usd, drain_max, prices: prices.clone(), forecast: forecast.clone() };
         let now = 500 * SECOND;
         // Half is spent; a minute of drain is 0.06 more.
         assert_eq!(limit(0.57).reached(now, &[], &[]), None);
         assert_eq!(limit(0.55).reached(now, &[], &[]), Some(0.5));
         // A backlog of as much as was done takes as long again.
-        let behind = Progress { done: 100, outstanding: 100, ..Progress::default() };
+        let behind = Progress { drain: Some(now), ..Progress::default() };
         assert_eq!(limit(1.01).reached(now, &[], &[behind]), None);
         assert_eq!(limit(0.99).reached(now, &[], &[behind]), Some(0.5));
+        // One that does nothing is waited for as long as the scenario allows.
+        let stuck = Progress { drain: Some(Nanos::MAX), ..Progress::default() };
+        assert_eq!(limit(1.41).reached(now, &[], &[stuck]), None);
+        assert_eq!(limit(1.39).reached(now, &[], &[stuck]), Some(0.5));
         // What is metered counts, and what AWS tells late comes on top of it.
         let metered = model::usage::Metered::new(model::usage::Item::LambdaRequests, "", 10_000_000);
         let usage = [Usage { metered: vec![metered] }];

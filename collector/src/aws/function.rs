@@ -16,12 +16,15 @@ pub(crate) struct Function {
     pub(crate) reserved: Option<u64>,
     /// Provisioned concurrency of all its versions and aliases.
     pub(crate) provisioned: u64,
+    /// Concurrency that the account leaves to all functions without a reserve; asked where this is one of them.
+    pub(crate) unreserved: Option<u64>,
     pub(crate) mapping: Option<Mapping>,
 }
 
 /// An event source mapping as it is deployed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mapping {
+    pub(crate) uuid: Option<String>,
     pub(crate) enabled: bool,
     pub(crate) batch_size: u64,
     pub(crate) window_s: u64,
@@ -41,14 +44,23 @@ pub(crate) async fn describe(client: &Client, name: &str, queue_arn: &str) -> Re
     let call = client.get_function_concurrency().function_name(name);
     let concurrency = call.send().await.map_err(|error| message("lambda:GetFunctionConcurrency", &error))?;
     let count = |count: Option<i32>| count.and_then(|count| u64::try_from(count).ok());
+    let reserved = count(concurrency.reserved_concurrent_executions());
     Ok(Function {
         memory_mb: count(found.memory_size()).unwrap_or(0),
         timeout_s: count(found.timeout()).unwrap_or(0),
         arm: found.architectures().contains(&Architecture::Arm64),
-        reserved: count(concurrency.reserved_concurrent_executions()),
+        reserved,
         provisioned: provisioned(client, name).await?,
+        unreserved: if reserved.is_none() { unreserved(client).await } else { None },
         mapping: mapping(client, name, queue_arn).await?,
     })
+}
+
+/// A run can do without: what is not known is not checked.
+async fn unreserved(client: &Client) -> Option<u64> {
+    let settings = client.get_account_settings().send().await.ok()?;
+    let limit = settings.account_limit()?.unreserved_concurrent_executions()?;
+    u64::try_from(limit).ok()
 }
 
 async fn provisioned(client: &Client, name: &str) -> Result<u64> {
@@ -93,6 +105,7 @@ async fn mapping(client: &Client, name: &str, queue_arn: &str) -> Result<Option<
 fn read(found: &EventSourceMappingConfiguration) -> Mapping {
     let count = |count: Option<i32>| count.and_then(|count| u64::try_from(count).ok());
     Mapping {
+        uuid: found.uuid().map(str::to_owned),
         enabled: matches!(found.state(), Some("Enabled" | "Enabling" | "Updating")),
         batch_size: count(found.batch_size()).unwrap_or(0),
         window_s: count(found.maximum_batching_window_in_seconds()).unwrap_or(0),

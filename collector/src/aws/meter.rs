@@ -5,6 +5,7 @@
 use super::function::Function;
 use super::report_line::Report;
 use super::tasks::Tasks;
+use crate::cloudwatch::{Total, Totals};
 use model::series::metric;
 use model::time::{Nanos, SECOND};
 use model::usage::{Item, Metered, Usage, sqs_requests};
@@ -51,16 +52,10 @@ impl Meter {
         self.reports_at.clear();
     }
 
-    /// The bill's quantities from the run's start to `until`, with the sums of the stack's metrics and so many calls of
-    /// the seeder.
-    pub(crate) fn usage(
-        &self,
-        sums: &BTreeMap<String, f64>,
-        sends: u64,
-        started_ns: u64,
-        until: Nanos,
-    ) -> Usage {
-        let sum = |metric: &str| sums.get(metric).map_or(0, |sum| sum.max(0.0).round() as u64);
+    /// The bill's quantities from the run's start to `until`, with what the stack's metrics came to and so many
+    /// calls of the seeder.
+    pub(crate) fn usage(&self, totals: &Totals, sends: u64, started_ns: u64, until: Nanos) -> Usage {
+        let sum = |metric: &str| totals.get(metric).map_or(0, Total::count);
         let mut metered = self.tasks.metered(started_ns, until);
         let mut add = |item, variant: &str, quantity: u64| {
             metered.push(Metered::new(item, variant, quantity));
@@ -70,11 +65,13 @@ impl Meter {
         if let Some(function) = &self.function {
             let variant = if function.arm { "arm" } else { "x86" };
             add(Item::LambdaRequests, "", invocations);
-            add(Item::LambdaDuration, variant, self.lambda_duration(invocations, sums, function));
+            let duration = self.lambda_duration(invocations, totals, function);
+            let on_provisioned = (duration as f64 * provisioned_share(totals)).round() as u64;
+            add(Item::LambdaDuration, variant, duration.saturating_sub(on_provisioned));
+            add(Item::LambdaProvisionedDuration, variant, on_provisioned);
             let provisioned = function.provisioned * function.memory_mb;
             add(Item::LambdaProvisionedConcurrency, variant, provisioned * seconds);
-            let pollers = function.mapping.as_ref().and_then(|mapping| mapping.pollers).unwrap_or(0);
-            add(Item::LambdaEventPollers, "", pollers * seconds);
+            add(Item::LambdaEventPollers, "", poller_seconds(function, totals, seconds));
         }
         add(Item::CloudwatchAlarms, "", self.alarms * seconds);
         add(Item::LogBytes, "", sum(LOG_BYTES));
@@ -97,14 +94,54 @@ impl Meter {
 
     /// Billed MB-ms of all invocations: the reports' own, and their mean for those whose report did not come. Without
     /// any report, CloudWatch's durations, which leave out the initialisations.
-    fn lambda_duration(&self, invocations: u64, sums: &BTreeMap<String, f64>, function: &Function) -> u64 {
+    fn lambda_duration(&self, invocations: u64, totals: &Totals, function: &Function) -> u64 {
         if self.reports > 0 {
             let all = u128::from(self.billed_mb_ms) * u128::from(invocations) / u128::from(self.reports);
             return u64::try_from(all).unwrap_or(u64::MAX);
         }
-        let milliseconds = sums.get(DURATION_SUM).map_or(0.0, |sum| sum.max(0.0).ceil());
+        let milliseconds = totals.get(DURATION_SUM).map_or(0.0, |total| total.sum.max(0.0).ceil());
         milliseconds as u64 * function.memory_mb
     }
+
+    /// What the bill takes for granted because CloudWatch did not tell, for people.
+    pub(crate) fn assumed(&self, totals: &Totals) -> Vec<String> {
+        let Some(function) = &self.function else { return Vec::new() };
+        let mut assumed = Vec::new();
+        let least = least_pollers(function);
+        if least > 0 && !totals.contains_key(metric::POLLERS) {
+            assumed.push(format!(
+                "its event pollers are billed at their least number, {least}, for no {} are known",
+                metric::POLLERS
+            ));
+        }
+        let invoked =
+            self.reports > 0 || totals.get(metric::INVOCATIONS).is_some_and(|total| total.sum > 0.0);
+        if invoked && function.provisioned > 0 && provisioned_share(totals) == 0.0 {
+            assumed.push(format!(
+                "all of its duration is billed as on demand, for no {} are known",
+                metric::PROVISIONED_INVOCATIONS
+            ));
+        }
+        assumed
+    }
+}
+
+/// The share of the invocations that ran on provisioned concurrency; none where CloudWatch did not tell.
+fn provisioned_share(totals: &Totals) -> f64 {
+    let count = |metric| totals.get(metric).map_or(0, Total::count);
+    let (on_it, all) = (count(metric::PROVISIONED_INVOCATIONS), count(metric::INVOCATIONS));
+    if all == 0 { 0.0 } else { (on_it as f64 / all as f64).min(1.0) }
+}
+
+fn least_pollers(function: &Function) -> u64 {
+    function.mapping.as_ref().and_then(|mapping| mapping.pollers).unwrap_or(0)
+}
+
+/// Poller-seconds: the mean of the most in each minute, and no fewer than are always there.
+fn poller_seconds(function: &Function, totals: &Totals, seconds: u64) -> u64 {
+    let least = least_pollers(function);
+    let mean = totals.get(metric::POLLERS).map_or(0.0, |total| total.sum / total.minutes.max(1) as f64);
+    ((mean * seconds as f64).round() as u64).max(least * seconds)
 }
 
 /// AWS/Logs: bytes that a log group took.
@@ -121,8 +158,13 @@ mod tests {
         Report { duration: 12, billed_ms: 20, memory_mb: 512, init }
     }
 
-    fn sums(all: &[(&str, f64)]) -> BTreeMap<String, f64> {
-        all.iter().map(|(name, sum)| ((*name).to_owned(), *sum)).collect()
+    /// Each in one minute.
+    fn sums(all: &[(&str, f64)]) -> Totals {
+        let mut totals = Totals::new();
+        for (metric, value) in all {
+            totals.entry((*metric).into()).or_default().add(*value);
+        }
+        totals
     }
 
     #[test]
@@ -152,6 +194,42 @@ mod tests {
         assert_eq!(quantity(Item::SqsRequests, "empty-receive"), 7);
         assert_eq!(quantity(Item::LogBytes, ""), 1234);
         assert_eq!(quantity(Item::CloudwatchAlarms, ""), 0);
+    }
+
+    #[test]
+    fn pollers_and_provisioned_invocations_are_billed_as_cloudwatch_counted_them() {
+        let mapping = Mapping { pollers: Some(2), ..Mapping::default() };
+        let function =
+            Function { memory_mb: 512, provisioned: 3, mapping: Some(mapping), ..Function::default() };
+        let mut meter = Meter { function: Some(function), ..Meter::default() };
+        (0..4).for_each(|_| meter.report(&report(None), 0));
+        let billed = |all: &[(&str, f64)]| {
+            let totals = sums(all);
+            let usage = meter.usage(&totals, 0, 0, 120 * SECOND);
+            let items = [Item::LambdaDuration, Item::LambdaProvisionedDuration, Item::LambdaEventPollers];
+            (
+                items.map(|item| {
+                    usage.quantity(item, if item == Item::LambdaEventPollers { "" } else { "x86" })
+                }),
+                meter.assumed(&totals),
+            )
+        };
+        let all = 4 * 20 * 512;
+        // Three in one minute and eight in the other; a quarter of the invocations spilled over.
+        let told = [
+            (metric::INVOCATIONS, 4.0),
+            (metric::PROVISIONED_INVOCATIONS, 3.0),
+            (metric::POLLERS, 3.0),
+            (metric::POLLERS, 8.0),
+        ];
+        assert_eq!(billed(&told), ([all / 4, all * 3 / 4, 660], Vec::new()));
+        let (quantities, assumed) = billed(&[(metric::INVOCATIONS, 4.0)]);
+        assert_eq!(quantities, [all, 0, 240]);
+        assert_eq!(assumed.len(), 2);
+        assert!(assumed[0].contains("least number, 2, for no ProvisionedPollers are known"), "{assumed:?}");
+        assert!(assumed[1].contains("as on demand"), "{assumed:?}");
+        // Fewer than are always kept there cannot have been.
+        assert_eq!(billed(&[(metric::POLLERS, 1.0)]).0[2], 240);
     }
 
     #[test]

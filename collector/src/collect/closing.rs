@@ -1,7 +1,7 @@
 //! The end of a collection: what is asked only when all is over, and the books.
 
 use super::{Collecting, Course, lock, nanos, pause};
-use crate::cloudwatch::{self, Source};
+use crate::cloudwatch::{self, Source, Totals};
 use crate::folder::Heard;
 use anyhow::Result;
 use model::journal::Entry;
@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 impl Collecting<'_> {
-    /// Fetches metrics, and again until no more are to be expected; their sums by stack and metric.
-    pub(super) async fn metrics(&mut self, course: &dyn Course) -> Result<Vec<BTreeMap<String, f64>>> {
+    /// Fetches metrics, and again until no more are to be expected; what they came to by stack and metric.
+    pub(super) async fn metrics(&mut self, course: &dyn Course) -> Result<Vec<Totals>> {
         let sources: Vec<Source> = self.stacks.iter().map(|stack| stack.source.clone()).collect();
         let mut known = BTreeMap::new();
         if !self.options.metrics || sources.iter().all(|source| *source == Source::default()) {
-            return Ok(vec![BTreeMap::new(); sources.len()]);
+            return Ok(vec![Totals::new(); sources.len()]);
         }
         // A run that is collected later has its metrics already.
         let end = self.now().min(self.deadline);
@@ -47,22 +47,22 @@ impl Collecting<'_> {
         // What a queue was asked after the end is not the run's.
         let collector = lock(self.collector);
         known.retain(|(number, _, t), _| collector.end(*number).is_none_or(|end| *t <= end));
-        Ok(cloudwatch::sums(&known, sources.len()))
+        Ok(cloudwatch::totals(&known, sources.len()))
     }
 
     /// Asks what is known only when all is over: scaling, dead letters; and closes the books.
-    pub(super) async fn last_word(&mut self, sums: &[BTreeMap<String, f64>]) -> Result<()> {
+    pub(super) async fn last_word(&mut self, totals: &[Totals]) -> Result<()> {
         let now = self.now();
         for number in 0..self.stacks.len() {
             // Reports of the last invocations come after the records of their messages.
             self.rest_of_log(number).await?;
             let stack = &mut self.stacks[number];
-            let none = BTreeMap::new();
-            let told = stack.last_word(&self.clients, now, sums.get(number).unwrap_or(&none)).await;
+            let none = Totals::new();
+            let told = stack.last_word(&self.clients, now, totals.get(number).unwrap_or(&none)).await;
             self.queue_calls += 1;
             told.into_iter().try_for_each(|entry| self.take(number, entry))?;
         }
-        let usage = self.usage(sums, now);
+        let usage = self.usage(totals, now);
         let measurement = self.measurement();
         let mut collector = lock(self.collector);
         for (number, usage) in usage.into_iter().enumerate() {
@@ -71,12 +71,12 @@ impl Collecting<'_> {
             }
         }
         let heard =
-            self.stacks.iter().zip(sums).map(|(stack, sums)| stack.heard(sums)).collect::<Vec<Heard>>();
+            self.stacks.iter().zip(totals).map(|(stack, totals)| stack.heard(totals)).collect::<Vec<Heard>>();
         collector.heard(heard, measurement)
     }
 
-    pub(super) fn usage(&self, sums: &[BTreeMap<String, f64>], now: Nanos) -> Vec<Usage> {
-        let none = BTreeMap::new();
+    pub(super) fn usage(&self, totals: &[Totals], now: Nanos) -> Vec<Usage> {
+        let none = Totals::new();
         let collector = lock(self.collector);
         let each = self.stacks.iter().enumerate().map(|(number, stack)| {
             if !stack.is_deployed() {
@@ -84,7 +84,7 @@ impl Collecting<'_> {
             }
             let until = collector.end(number).unwrap_or(now.min(self.deadline));
             let sends = collector.progress(number).calls;
-            stack.meter.usage(sums.get(number).unwrap_or(&none), sends, self.started_ns, until)
+            stack.meter.usage(totals.get(number).unwrap_or(&none), sends, self.started_ns, until)
         });
         each.collect()
     }

@@ -1,7 +1,7 @@
 //! The validity checks of a measured run: the claims of a simulated one, and those that only clocks can break.
 
 use super::{Joined, Tally};
-use crate::folder::Heard;
+use crate::folder::{Heard, Refused};
 use model::plan::PlanHash;
 use model::record::Ledger;
 use model::run::{ActivityKind, Check, Manifest};
@@ -58,9 +58,18 @@ pub(super) fn checks(manifest: &Manifest, hash: &PlanHash, complete: bool, joine
         ),
         check("the stacks were loaded alike", alike(joined), each.say(mean_delay)),
     ];
-    // AWS does not say whose limit it was that throttled: the doctor compares limits before the run.
     if manifest.target != "aws" {
         checks.push(account_limits(manifest, joined));
+    }
+    // AWS does not say whose limit it was that throttled: only of functions do the metrics tell.
+    if joined.iter().any(|one| one.heard.refused.is_some())
+        && joined.iter().all(|one| limit_of(one).is_some())
+    {
+        checks.push(check(
+            "no account limit throttled a function",
+            joined.iter().all(|one| limit_of(one) != Some(Limit::Account)),
+            each.say(refused),
+        ));
     }
     // A run on this machine has no such sources.
     if joined.iter().any(|one| one.heard != Heard::default()) {
@@ -94,8 +103,48 @@ fn came(one: &Joined) -> String {
     if let Some(dead) = one.heard.dead_letters {
         said.push(format!("{dead} in the dead-letter queue"));
     }
-    said.extend(one.heard.trouble.iter().cloned());
+    said.extend(one.heard.trouble.iter().chain(&one.heard.assumed).cloned());
     if said.is_empty() { "all that was asked".into() } else { said.join(", ") }
+}
+
+/// The share of the account's unreserved concurrency, in percent, from which on it counts as used up: CloudWatch samples.
+const USED_UP_PERCENT: u64 = 95;
+
+/// Whose limit it was that refused invocations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limit {
+    /// Nobody's: none were refused.
+    None,
+    /// The function's reserve, or how fast it may grow.
+    Function,
+    /// What the account leaves to all functions without a reserve.
+    Account,
+}
+
+/// `None` if the metrics do not tell.
+fn limit_of(one: &Joined) -> Option<Limit> {
+    let Some(refused) = one.heard.refused else { return Some(Limit::None) };
+    match (refused.invocations, refused.reserved, refused.in_use.zip(refused.unreserved)) {
+        (0, ..) => Some(Limit::None),
+        (_, Some(_), _) => Some(Limit::Function),
+        (.., Some((in_use, limit))) if in_use * 100 >= limit * USED_UP_PERCENT => Some(Limit::Account),
+        (.., Some(_)) => Some(Limit::Function),
+        (.., None) => None,
+    }
+}
+
+fn refused(one: &Joined) -> String {
+    let Some(refused) = one.heard.refused else { return "no function".into() };
+    let Refused { invocations, .. } = refused;
+    let in_use = match refused.in_use.zip(refused.unreserved) {
+        Some((in_use, limit)) => format!(", {in_use} of the account's {limit} unreserved in use at most"),
+        None => String::new(),
+    };
+    match refused.reserved {
+        _ if invocations == 0 => "none refused".into(),
+        Some(reserved) => format!("{invocations} refused by its own reserve of {reserved}"),
+        None => format!("{invocations} refused{in_use}"),
+    }
 }
 
 fn offered(each: &Each<'_>, manifest: &Manifest, hash: &PlanHash) -> String {

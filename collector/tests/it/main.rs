@@ -9,4 +9,5 @@ mod garbage;
 mod join;
 mod kill;
 mod lab;
+mod provisioned;
 mod stories;

@@ -272,6 +272,49 @@ fn a_run_ends_before_it_costs_too_much() {
     assert_eq!((&ledger["lost"], &manifest["complete"]), (&json!(0), &json!(false)));
 }
 
+/// What a dry run expects all stacks to cost.
+fn expected_cost(world: &World, place: &Path, more: &[&str]) -> f64 {
+    let dry = ["run", "small.toml", "--target", "aws", "--outputs", "outputs.json", "--dry-run"];
+    let done = versus(world, place, &[&dry[..], more].concat());
+    let line = done.out.lines().find(|line| line.trim_start().starts_with("together")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Of workers that print nothing only the queue tells whether they keep up.
+#[test]
+fn a_silent_stack_that_falls_behind_ends_the_load_in_time() {
+    let load = "arrivals = \"even\"\nduration = \"8s\"\nrate = 50";
+    for works in [true, false] {
+        let mut stage = stage::Stage::new(&format!("aws-silent-{works}"), load, faulty::Odds::default());
+        if works {
+            for (_, queue, _) in stage::STACKS {
+                stage.world.work(queue, "/elsewhere", silent);
+            }
+        }
+        for (_, _, group) in stage::STACKS {
+            stage.world.script.lock().unwrap().log(group, "an ordinary line");
+        }
+        // A drain of twenty minutes would cost twenty times a minute's.
+        let more = ["--set", "drain-max=20m"];
+        let usd = (expected_cost(&stage.world, &stage.place, &more) * 4.0).to_string();
+        let going = stage.begin(&[&stage::ARGUMENTS[..], &more, &["--max-cost", &usd]].concat());
+        let said = || fs::read_to_string(stage.place.join("stderr")).unwrap();
+        if works {
+            let done = going.ends_within(60);
+            assert!(!done.err.contains("sends no more"), "{}", done.err);
+            continue;
+        }
+        stage::wait_until("the load is ended", 20, || said().contains("sends no more"));
+        assert!(said().contains("US dollars are spent, and --max-cost is"), "{}", said());
+        going.signal("-INT");
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        going.signal("-INT");
+        going.ends_within(10);
+        let planned = json_of(&stage.out().join("run.json"))["planned"].as_u64().unwrap();
+        assert!((stage.queues.taken().len() as u64) < 2 * planned, "before the last was sent");
+    }
+}
+
 /// A run of which every task took 24 to 31 s to come, 10 to pull and 4 to start.
 #[test]
 fn what_tasks_took_to_start_is_what_a_simulation_then_believes() {
