@@ -6,7 +6,8 @@ use crate::clock;
 use crate::report::judge;
 use anyhow::{Context, Result};
 use collector::{Course, Deployed, Options};
-use std::path::PathBuf;
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -38,7 +39,8 @@ pub(crate) struct Args {
     /// several times).
     #[arg(long, value_name = "DIR")]
     sends: Vec<PathBuf>,
-    /// No seeder is at work any more, though the plan may not be over: it was killed.
+    /// No seeder is at work any more, though the plan may not be over: it was killed. On the machine of the seeders this
+    /// is known without being said.
     #[arg(long)]
     load_over: bool,
     /// Do not ask CloudWatch: the endpoint has none.
@@ -99,29 +101,36 @@ pub(crate) fn collect(args: &Args) -> Result<Ended> {
         quiet: args.quiet,
         ..Options::default()
     };
+    let folders = std::iter::once(&args.run).chain(&args.sends).map(PathBuf::as_path).collect();
     let run = collector::collect(
         &args.run,
         &stacks,
         None,
         &options,
-        &Going { stopped, load_over: args.load_over },
+        &Going { stopped, folders, load_over: Cell::new(args.load_over) },
     )?;
     judge(&args.run, &[run], report::Options { free_tier: args.free_tier }, args.quiet)
 }
 
 /// How the collection goes on.
-struct Going {
+struct Going<'a> {
     stopped: Arc<AtomicBool>,
-    load_over: bool,
+    /// Where seeders wrote.
+    folders: Vec<&'a Path>,
+    /// Whether they are known to be gone.
+    load_over: Cell<bool>,
 }
 
-impl Course for Going {
+impl Course for Going<'_> {
     fn stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
 
     fn load_over(&self) -> bool {
-        self.load_over
+        if !self.load_over.get() {
+            self.load_over.set(collector::seeders_are_gone(&self.folders));
+        }
+        self.load_over.get()
     }
 }
 

@@ -10,7 +10,7 @@ use model::journal::{Entry, Sent};
 use model::run::Manifest;
 use model::scenario::{self, Scenario};
 use model::time::Origin;
-use seeder::{Destination, Seeder, Settings, Shard, Stop, Summary};
+use seeder::{Destination, Seeder, Settings, Stop, Summary};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
@@ -86,7 +86,7 @@ pub(crate) fn seed(args: &Args) -> Result<Ended> {
         (collector::begin(&folder, &manifest, &origin)?, origin)
     };
     drop(claim);
-    take_part(&folder, settings.shard)?;
+    let _at_work = collector::claim(&folder, settings.shard.index, settings.shard.of)?;
     let names: Vec<&str> = scenario.stacks.iter().map(|stack| stack.name.as_str()).collect();
     let board = Board::new(&names, args.quiet);
     let summary = send(seeder, origin, collector, board, names.len())?;
@@ -155,24 +155,6 @@ fn join(folder: &Path, ours: &Manifest) -> Result<(Collector, Origin)> {
     let ahead = Duration::from_nanos(collector.started_ns().saturating_sub(now.utc_ns(0)));
     let instant = now.instant.checked_sub(passed).context("the run began before this machine did")?;
     Ok((collector, Origin { instant: instant + ahead, utc: now.utc - passed + ahead }))
-}
-
-/// Claims a part of the plan for this seeder: a part that is sent twice would count twice.
-fn take_part(folder: &Path, shard: Shard) -> Result<()> {
-    let name = |index: u32| format!("seeder-{}-of-{}", index + 1, shard.of);
-    let others = std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
-    for other in others.flatten() {
-        let other = other.file_name().to_string_lossy().into_owned();
-        if other.starts_with("seeder-") && !(0..shard.of).any(|index| other == name(index)) {
-            bail!("{other} is at work in {}: every seeder needs the same number of parts", folder.display());
-        }
-    }
-    let claim = folder.join(name(shard.index));
-    let taken = std::fs::OpenOptions::new().write(true).create_new(true).open(&claim);
-    taken.map(drop).with_context(|| {
-        let (part, of) = (shard.index + 1, shard.of);
-        format!("another seeder sends part {part}/{of} of this run ({} is there)", claim.display())
-    })
 }
 
 /// Sends in the background and writes down what it told.

@@ -278,8 +278,8 @@ impl<'a> Collecting<'a> {
             }
             let cut = course.load_ended();
             let over = cut || course.load_over();
-            if over {
-                self.cut_at(now);
+            if cut || over && self.is_cut_short() {
+                self.cut_at(now, cut);
             }
             // The queues first: whoever reads long logs would make their depths late.
             for number in 0..self.stacks.len() {
@@ -288,7 +288,7 @@ impl<'a> Collecting<'a> {
             for number in 0..self.stacks.len() {
                 self.look(number, now, look).await?;
                 if now >= self.load_end {
-                    self.drained(number, now, over)?;
+                    self.drained(number, now, cut, over)?;
                 }
             }
             let progress = self.show(now)?;
@@ -302,9 +302,22 @@ impl<'a> Collecting<'a> {
         }
     }
 
+    /// Whether messages of the plan are not known to have been sent.
+    fn is_cut_short(&self) -> bool {
+        let collector = lock(self.collector);
+        let mut all = (0..self.stacks.len()).map(|number| collector.progress(number));
+        all.any(|progress| progress.tried < progress.planned)
+    }
+
     /// The load was cut short: the drain may take as long as it might have, from now on.
-    fn cut_at(&mut self, now: Nanos) {
+    fn cut_at(&mut self, now: Nanos, told: bool) {
         if now < self.load_end {
+            if !told && !self.options.quiet {
+                eprintln!(
+                    "Nobody sends any more, though the plan has {} s left",
+                    (self.load_end - now) / SECOND
+                );
+            }
             self.deadline = now + (self.deadline - self.load_end);
             self.load_end = now;
         }
@@ -347,9 +360,9 @@ impl<'a> Collecting<'a> {
         told.into_iter().try_for_each(|entry| self.take(number, entry))
     }
 
-    /// Notes when a stack is done: its queue has been empty for long, or all that was sent is known to be gone; `over` if
-    /// no more will be sent, though the plan has more.
-    fn drained(&mut self, number: usize, now: Nanos, over: bool) -> Result<()> {
+    /// Notes when a stack is done: its queue has been empty for long, or all that was sent is known to be gone; `cut` if
+    /// all is known that was sent, `over` if no more will be, though the plan has more.
+    fn drained(&mut self, number: usize, now: Nanos, cut: bool, over: bool) -> Result<()> {
         let stack = &mut self.stacks[number];
         if stack.drained {
             return Ok(());
@@ -358,7 +371,8 @@ impl<'a> Collecting<'a> {
         let consistent = nanos(self.options.consistent_after);
         let long = |since: &Nanos| now >= self.load_end.max(*since) + consistent;
         let empty = stack.empty_since.filter(|since| stack.queue_answers() && long(since));
-        let all_sent = over || progress.tried >= progress.planned;
+        // Whoever was killed may have sent what it did not write down: of that only the queue knows.
+        let all_sent = cut || over && !stack.has_queue() || progress.tried >= progress.planned;
         // A call whose answer was lost may have left messages in the queue that nobody counts.
         let counted = (all_sent && progress.outstanding == 0 && progress.unsure == 0).then_some(now);
         if empty.is_none() && counted.is_none() && stack.is_watched() {

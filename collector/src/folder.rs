@@ -107,6 +107,7 @@ pub(crate) fn remove_journal(folder: &Path, manifest: &Manifest) -> Result<()> {
         for entry in &manifest.stacks {
             absent_is_fine(fs::remove_dir_all(journal(folder, &entry.name)))?;
         }
+        crate::seeders::remove_claims(folder)?;
         absent_is_fine(fs::remove_file(folder.join(TRACES)))?;
         absent_is_fine(fs::remove_file(folder.join(STATE)))
     };

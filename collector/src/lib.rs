@@ -22,6 +22,7 @@ mod merge;
 mod outputs;
 mod progress;
 mod queue;
+mod seeders;
 mod watched;
 
 pub use admit::admit;
@@ -38,3 +39,4 @@ pub use model::journal::Entry;
 pub use outputs::{Deployed, Deployment, QUEUE_TAG, keep, kept, read as read_outputs};
 pub use progress::{Board, Progress};
 pub use queue::{Depth, depth};
+pub use seeders::{Claim, are_gone as seeders_are_gone, claim};

@@ -126,6 +126,10 @@ impl Watched {
         !self.files.is_empty() && self.piped.is_none() && self.tail.is_none()
     }
 
+    pub(crate) fn has_queue(&self) -> bool {
+        self.deployed.queue.is_some()
+    }
+
     pub(crate) fn has_logs(&self) -> bool {
         self.tail.is_some()
     }

@@ -58,6 +58,8 @@ pub(super) fn play(
     // First: whoever finds a run finds the names.
     collector::keep(place, &deployment)?;
     let collector = Mutex::new(collector::begin(place, &manifest, &origin)?);
+    // Whoever collects after a kill knows by this that nobody sends any more.
+    let at_work = collector::claim(place, 0, 1)?;
     let (sender, told) = channel();
     let stop = Stop::default();
     let (sending, failed) = (AtomicBool::new(true), AtomicBool::new(false));
@@ -104,6 +106,7 @@ pub(super) fn play(
         let written = written.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (watched, sent.map(drop).context("sending the messages").and(written))
     });
+    drop(at_work);
     let collector = collector.into_inner().unwrap_or_else(PoisonError::into_inner);
     // What went wrong first is what matters; what was written down stays in any case.
     let ended = match sent {

@@ -10,4 +10,5 @@ mod join;
 mod kill;
 mod lab;
 mod provisioned;
+mod seeders;
 mod stories;

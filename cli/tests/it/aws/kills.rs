@@ -97,6 +97,32 @@ fn whatever_is_killed_fifty_times_no_message_is_lost() {
     assert!(when["while it was sending"] >= 3 && when["while it was draining"] >= 3, "{when:?}");
 }
 
+/// Most of a plan of five minutes is still to come when its seeder dies.
+#[test]
+fn a_run_whose_seeder_was_killed_is_collected_at_once() {
+    let load = "arrivals = \"even\"\nduration = \"5m\"\nrate = 30";
+    let mut stage = Stage::new("aws-kill-long", load, Odds::default());
+    stage.work();
+    let going = stage.begin(&ARGUMENTS);
+    half_way(&stage);
+    // Whoever looks meanwhile waits for it.
+    let looking = stage.begin_with(&COLLECT, &[("AWS_ENDPOINT_URL_SQS", &stage.world.queues)]);
+    std::thread::sleep(Duration::from_millis(3_000));
+    looking.signal("-KILL");
+    looking.ends_within(10);
+    assert!(!is_complete(&stage), "its seeder lives");
+    going.signal("-KILL");
+    going.ends_within(10);
+    let done = stage.play(&COLLECT[..COLLECT.len() - 1]);
+    assert_eq!(done.code, 4, "{}", done.err);
+    assert!(done.err.contains("Nobody sends any more, though the plan has 2"), "{}", done.err);
+    assert!(is_complete(&stage));
+    for (done, _) in stage.holds_what_workers_told() {
+        assert!(done > PLANNED / 4, "{done}");
+    }
+    assert!(!stage.out().join("seeder-1-of-1").exists(), "a complete run needs no claims");
+}
+
 fn half_way(stage: &Stage) {
     wait_until("messages are sent", 20, || stage.queues.taken().len() as u64 > PLANNED / 2);
 }
