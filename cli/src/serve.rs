@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// Port on 127.0.0.1; 0 takes a free one.
     #[arg(long, value_name = "PORT", default_value_t = 9324)]
     port: u16,
-    /// A queue to begin with (may be given several times); clients can create more.
+    /// A queue to begin with, a FIFO queue if it ends with .fifo (may be given several times); clients can create more.
     #[arg(long = "queue", value_name = "NAME")]
     queues: Vec<String>,
     /// Region in ARNs.
@@ -32,8 +32,12 @@ pub(crate) struct Args {
 pub(crate) fn serve(args: &Args) -> Result<Ended> {
     for name in &args.queues {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if name.is_empty() || name.len() > 80 || !name.chars().all(plain) {
-            bail!("{name:?} cannot be the name of a queue: write 1 to 80 letters, digits, - and _");
+        let stem = name.strip_suffix(".fifo").unwrap_or(name);
+        if stem.is_empty() || name.len() > 80 || !stem.chars().all(plain) {
+            bail!(
+                "{name:?} cannot be the name of a queue: write 1 to 80 letters, digits, - and _, for a FIFO queue with \
+                 .fifo at the end"
+            );
         }
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting")?;

@@ -1,4 +1,4 @@
-//! Whether queues may be sent to: they are ours by their tag, or named by hand, and empty.
+//! Whether queues may be sent to: they are standard queues, ours by their tag, or named by hand, and empty.
 //!
 //! Goals: a wrong file of outputs cannot fill somebody's production queue.
 
@@ -21,6 +21,9 @@ pub fn admit(
     config: Option<SdkConfig>,
     region: &str,
 ) -> Result<()> {
+    for (name, deployed) in stacks {
+        refuse_fifo(deployed).with_context(|| format!("stack {name}"))?;
+    }
     crate::clients::runtime()?.block_on(async {
         let config = match config {
             Some(config) => config,
@@ -33,6 +36,17 @@ pub fn admit(
         }
         Ok(())
     })
+}
+
+/// Refuses a FIFO queue, as AWS tells one: by the end of its name.
+pub(crate) fn refuse_fifo(deployed: &Deployed) -> Result<()> {
+    if let Some(url) = deployed.queue.as_deref().filter(|url| url.ends_with(".fifo")) {
+        bail!(
+            "{url} is a FIFO queue: only standard queues are compared, for in a FIFO queue message groups, not workers, \
+             say how much is done at once: give the stack a standard queue"
+        );
+    }
+    Ok(())
 }
 
 async fn admit_one(
@@ -70,4 +84,23 @@ async fn admit_one(
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Options;
+    use std::path::Path;
+
+    #[test]
+    fn a_fifo_queue_is_refused_before_anything_is_asked() {
+        let url = "http://127.0.0.1:9/000000000000/orders.fifo".to_owned();
+        let deployed = Deployed { queue: Some(url.clone()), ..Deployed::default() };
+        let admitted = admit(&[("ecs", &deployed)], &[url], false, None, "us-east-1");
+        let collected =
+            crate::collect(Path::new("/nonexistent"), &[deployed], None, &Options::default(), &|| true);
+        for refused in [format!("{:#}", admitted.unwrap_err()), format!("{:#}", collected.unwrap_err())] {
+            assert!(refused.contains("orders.fifo is a FIFO queue: only standard queues"), "{refused}");
+        }
+    }
 }

@@ -8,6 +8,7 @@
 mod closing;
 mod drain;
 
+use crate::admit;
 use crate::aws::Clients;
 use crate::collector::{Collector, Ended};
 use crate::folder::replay;
@@ -91,7 +92,7 @@ impl<F: Fn() -> bool> Course for F {
 /// from standard input or logs is added.
 ///
 /// # Errors
-/// When the folder holds no such run, a file cannot be read, or AWS refuses. What there is has been joined then, and
+/// When a queue is a FIFO queue, the folder holds no such run, a file cannot be read, or AWS refuses. What there is has been joined then, and
 /// the run can be collected again.
 pub fn collect(
     folder: &Path,
@@ -100,6 +101,7 @@ pub fn collect(
     options: &Options,
     course: &dyn Course,
 ) -> Result<Run> {
+    stacks.iter().try_for_each(admit::refuse_fifo)?;
     let collector = Mutex::new(Collector::resume(folder)?);
     let watched = watch(folder, &collector, stacks, config, options, course);
     let collector = collector.into_inner().unwrap_or_else(PoisonError::into_inner);
