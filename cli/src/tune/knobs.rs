@@ -2,6 +2,7 @@
 //!
 //! Goals: what an operator sets on AWS without a change of the program; each ladder holds the scenario's own value, so
 //! that the result is never worse than the scenario; keys that only make sense together move together.
+//! Memory is never less than the scenario has: no simulation knows what the program needs.
 //! Non-goals: what belongs to the program (a worker's concurrency, its batch and wait, a timeout) or to the offer
 //! (Spot, provisioned concurrency): those move only with `--vary`.
 
@@ -35,7 +36,7 @@ const BATCHES: [u32; 6] = [1, 2, 5, 10, 50, 100];
 const WINDOWS: [u64; 5] = [0, 1, 2, 5, 20];
 const CONCURRENCY: [u32; 10] = [2, 5, 10, 20, 50, 100, 200, 400, 700, 1_000];
 /// What thresholds and targets of policies are multiplied by.
-const FACTORS: [f64; 7] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+const FACTORS: [f64; 5] = [0.2, 0.5, 1.0, 2.0, 5.0];
 
 /// The knobs of a stack without `--vary`. Values that the scenario has already are among them.
 pub(super) fn of_platform(stack: &Stack) -> Vec<Knob> {
@@ -50,24 +51,16 @@ pub(super) fn of_platform(stack: &Stack) -> Vec<Knob> {
 
 /// What to know about those knobs.
 pub(super) fn note(stack: &Stack) -> String {
-    let key = |key: &str| format!("--vary stacks.{}.{key}", stack.name);
-    match stack.platform {
-        Platform::Ecs(_) => format!(
-            "Whether the program runs on arm, and how much memory it needs, is not known here: say so with --keep, or \
-             name what may be tried, e.g. {}=0.5,1,2",
-            key("cpu")
-        ),
-        Platform::Ec2(_) | Platform::Eks(_) => format!(
-            "Whether the program runs on other instance types is not known here: name what may be tried, e.g. \
-             {}=c6i.large,m6i.large",
-            key("instance-type")
-        ),
-        Platform::Lambda(_) => format!(
-            "Whether the program runs on arm, and how much memory it needs, is not known here: say so with --keep, or \
-             name what may be tried, e.g. {}=512MB,1GB,2GB",
-            key("memory")
-        ),
-    }
+    let name = &stack.name;
+    let example = match stack.platform {
+        Platform::Ecs(_) => "memory=512MB,1GB",
+        Platform::Ec2(_) | Platform::Eks(_) => "instance-type=c6i.large,m6i.large",
+        Platform::Lambda(_) => "memory=128MB,256MB,512MB",
+    };
+    format!(
+        "Memory is not made less than the scenario's, for what the program needs is not known, nor whether it runs on arm: \
+         say so, e.g. --vary stacks.{name}.{example}, or --keep stacks.{name}.architecture"
+    )
 }
 
 /// A knob that the command line names.
@@ -106,10 +99,18 @@ fn counts(own: u32) -> Vec<u32> {
     with(&COUNTS.iter().copied().filter(near).collect::<Vec<_>>(), own)
 }
 
+/// Upper bounds around the scenario's own.
+fn mosts(most: u32) -> Vec<u32> {
+    let ladder = [most / 4, most / 2, most * 3 / 4, most * 3 / 2, most * 2, most * 4];
+    with(&ladder.into_iter().filter(|count| (1..=5_000).contains(count)).collect::<Vec<_>>(), most)
+}
+
 fn of_lambda(place: &Place, function: &Lambda) -> Vec<Knob> {
     let megabytes = |mb: u32| format!("{mb}MB");
+    let mut memory = with(&MEMORY, function.memory_mb);
+    memory.retain(|mb| *mb >= function.memory_mb);
     let mut knobs = vec![
-        place.knob("memory", with(&MEMORY, function.memory_mb).into_iter().map(megabytes)),
+        place.knob("memory", memory.into_iter().map(megabytes)),
         place.knob("batch-size", with(&BATCHES, function.batch_size)),
         place.knob(
             "batching-window",
@@ -134,7 +135,8 @@ fn of_ecs(place: &Place, ecs: &Ecs) -> Vec<Knob> {
     let scales = !ecs.scaling.is_empty();
     let mut knobs = vec![of_counts(place, "tasks", (ecs.tasks, ecs.min_tasks), scales)];
     if !matches!(ecs.capacity, Capacity::Ec2(_)) {
-        let sizes = with(&FARGATE, (ecs.cpu_units, ecs.memory_mb));
+        let enough = FARGATE.map(|(cpu, least)| (cpu, least.max(ecs.memory_mb)));
+        let sizes = with(&enough, (ecs.cpu_units, ecs.memory_mb));
         let size = |(cpu, memory): (u32, u32)| {
             vec![place.set("cpu", f64::from(cpu) / 1_024.0), place.set("memory", format!("{memory}MB"))]
         };
@@ -142,7 +144,7 @@ fn of_ecs(place: &Place, ecs: &Ecs) -> Vec<Knob> {
         knobs.push(place.knob("architecture", ["x86", "arm"]));
     }
     if scales {
-        knobs.push(place.knob("max-tasks", counts(ecs.max_tasks)));
+        knobs.push(place.knob("max-tasks", mosts(ecs.max_tasks)));
     }
     knobs.extend(of_policies(place, &ecs.scaling));
     knobs
@@ -152,7 +154,7 @@ fn of_group(place: &Place, group: &AutoScalingGroup) -> Vec<Knob> {
     let scales = !group.scaling.is_empty();
     let mut knobs = vec![of_counts(place, "instances", (group.instances, group.min_instances), scales)];
     if scales {
-        knobs.push(place.knob("max-instances", counts(group.max_instances)));
+        knobs.push(place.knob("max-instances", mosts(group.max_instances)));
     }
     knobs.extend(of_policies(place, &group.scaling));
     knobs
@@ -160,12 +162,12 @@ fn of_group(place: &Place, group: &AutoScalingGroup) -> Vec<Knob> {
 
 fn of_eks(place: &Place, eks: &Eks) -> Vec<Knob> {
     let mut knobs =
-        vec![place.knob("min-nodes", counts(eks.min_nodes)), place.knob("max-nodes", counts(eks.max_nodes))];
+        vec![place.knob("min-nodes", counts(eks.min_nodes)), place.knob("max-nodes", mosts(eks.max_nodes))];
     match eks.keda {
         None => knobs.push(place.knob("pods", counts(eks.pods))),
         Some(keda) => {
             knobs.push(place.knob("keda.queue-length", counts(keda.queue_length)));
-            knobs.push(place.knob("keda.max-pods", counts(keda.max_pods)));
+            knobs.push(place.knob("keda.max-pods", mosts(keda.max_pods)));
         }
     }
     knobs

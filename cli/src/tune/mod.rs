@@ -24,7 +24,7 @@ use std::fmt::Write;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// Arguments of `versus tune`.
@@ -234,6 +234,9 @@ fn enough(given: &Scenario, targets: &[Target]) -> Result<()> {
     Ok(())
 }
 
+/// What was tried on a stack, in order.
+type Tried = Vec<(Point, Trial)>;
+
 /// Does the trials, and keeps them.
 struct Bench {
     seeds: Vec<u64>,
@@ -243,7 +246,7 @@ struct Bench {
     stop: Arc<AtomicBool>,
     bar: ProgressBar,
     /// The trials of each stack.
-    trials: Mutex<Vec<Vec<(Point, Trial)>>>,
+    trials: Mutex<Vec<Tried>>,
 }
 
 impl Bench {
@@ -293,7 +296,7 @@ impl Bench {
         Ok(best.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Vec<(Point, Trial)>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Tried>> {
         self.trials.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -363,15 +366,17 @@ impl Bench {
         let points = space.all();
         let numbers: Vec<usize> = (0..points.len()).collect();
         let found = Mutex::new(Vec::new());
-        each(self.jobs, &numbers, &|number| {
+        let all = each(self.jobs, &numbers, &|number| {
             if let Some(trial) = self.simulated(space, &points[number], None)? {
                 found.lock().unwrap_or_else(PoisonError::into_inner).push((points[number].clone(), trial));
             }
             Ok(())
-        })?;
+        });
         let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         found.sort_by(|a, b| a.0.cmp(&b.0));
+        // What is done is told even if it was interrupted.
         self.lock()[index].clone_from(&found);
+        all?;
         let mut keeping: Vec<(Point, f64)> = found
             .into_iter()
             .map(|(point, trial)| (point, score(&trial)))
@@ -391,7 +396,7 @@ impl Bench {
     /// What the report tells of each stack.
     fn stacks(&self, spaces: &[Space], best: &[Option<Point>]) -> Vec<Stack> {
         let all = std::mem::take(&mut *self.lock());
-        let of = |(index, (space, trials)): (usize, (&Space, Vec<(Point, Trial)>))| {
+        let of = |(index, (space, trials)): (usize, (&Space, Tried))| {
             let best = best.get(index).cloned().flatten();
             Stack {
                 name: space.stack.clone(),

@@ -55,11 +55,17 @@ impl<'a> Space<'a> {
             let kept = |knob: &Knob| keep.iter().any(|key| knobs::moves(knob, key));
             knobs = knobs::of_platform(stack).into_iter().filter(|knob| !kept(knob)).collect();
             notes.push(knobs::note(stack));
-        } else {
+            while combinations(&knobs) > MOST_COMBINATIONS {
+                let left = knobs.pop().map(|knob| knob.name).unwrap_or_default();
+                notes.push(format!("{left} is left as it is: there would be too many combinations"));
+            }
+        }
+        few(&stack.name, &knobs)?;
+        if notes.is_empty() {
             possible(&knobs, &read)?;
         }
         let own = knobs::own(&knobs, given, &read);
-        let space = Self {
+        Ok(Self {
             grid,
             targets,
             stack: stack.name.clone(),
@@ -67,17 +73,7 @@ impl<'a> Space<'a> {
             knobs,
             own,
             notes,
-        };
-        let combinations = space.rungs().iter().fold(1, |all: usize, count| all.saturating_mul(*count));
-        if combinations > MOST_COMBINATIONS {
-            let text = format!(
-                "stack {}: {combinations} combinations are too many: at most {MOST_COMBINATIONS}; name fewer values with \
-                 --vary, or take keys out with --keep",
-                space.stack
-            );
-            return Err(Refusal::Usage(text).into());
-        }
-        Ok(space)
+        })
     }
 
     /// How many values each knob has.
@@ -131,6 +127,23 @@ impl<'a> Space<'a> {
         let run = sim::simulate(&scenario, &provenance, Options::default()).run;
         Some(Trial { overrides, seed: scenario.seed, judged: Judged::of(&run, self.targets) })
     }
+}
+
+fn combinations(knobs: &[Knob]) -> usize {
+    knobs.iter().fold(1, |all: usize, knob| all.saturating_mul(knob.rungs.len()))
+}
+
+/// Refuses what nobody means to search.
+fn few(stack: &str, knobs: &[Knob]) -> Result<()> {
+    let combinations = combinations(knobs);
+    if combinations <= MOST_COMBINATIONS {
+        return Ok(());
+    }
+    let text = format!(
+        "stack {stack}: {combinations} combinations are too many: at most {MOST_COMBINATIONS}; name fewer values with \
+         --vary"
+    );
+    Err(Refusal::Usage(text).into())
 }
 
 /// Looks whether each named value is part of some scenario: by itself, or with one value of another knob beside it.

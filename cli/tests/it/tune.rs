@@ -283,7 +283,9 @@ fn what_cannot_be_tuned_is_refused_before_anything_runs() {
     wrong("stacks.lambda.memory=1GB,2GX", &["--vary stacks.lambda.memory=2GX"]);
     wrong("stacks.lamda.memory=1GB,2GB", &["no key of a stack", "stacks.ecs.KEY or stacks.lambda.KEY"]);
     wrong("load=1,2", &["no key of a stack", "versus sweep"]);
-    wrong("stacks.ecs.tasks=1..200000:99999", &["--vary"]);
+    wrong("stacks.ecs.tasks=4900..5100:3", &["--vary stacks.ecs.tasks=5100"]);
+    let many = ["--vary", "stacks.ecs.tasks=1..400:400", "--vary", "stacks.ecs.concurrency=1..400:400"];
+    refused("p99<2s", &many, &["160000 combinations are too many"]);
     refused("p99<2s", &["--keep", "stacks.ecs.taks"], &["nothing moves it", "stacks.ecs.tasks"]);
     refused("p99<2s", &["--set", "stacks.ecs.taks=3"], &["taks"]);
     let missing = expect(2, &place, &["tune", "calm.toml", "--out", "none"]);

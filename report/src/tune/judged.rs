@@ -30,7 +30,7 @@ pub struct Judged {
     pub planned: u64,
     /// Messages completed.
     pub completed: u64,
-    /// By how many messages the backlog grew over the load; see [`growth`].
+    /// By how many messages the backlog grew over the load: its lowest point in the last third less that in the first.
     pub growth: Option<f64>,
     /// What was not kept, in words; empty if all was.
     pub misses: Vec<String>,
@@ -112,14 +112,34 @@ fn load_seconds(view: &StackView) -> f64 {
     seconds(view.manifest.load_end.max(SECOND))
 }
 
-/// By how many messages the backlog grew: its lowest point in the last third of the load after the warm-up, less that
-/// in the first third. A queue that keeps up comes back to where it was between bursts, so its low points tell more
-/// than a fitted slope, which a single burst tilts. `None` if there are too few points.
+/// By how many messages the backlog grew over the load after the warm-up.
 fn growth(view: &StackView) -> Option<f64> {
     let end = view.manifest.load_end;
-    let points: Vec<f64> =
-        view.after_warmup(metric::VISIBLE)?.filter(|point| point.0 < end).map(|point| point.1).collect();
+    let points = view.after_warmup(metric::VISIBLE)?.filter(|point| point.0 < end);
+    risen(&points.map(|point| point.1).collect::<Vec<f64>>())
+}
+
+/// The lowest point of the last third, less that of the first. A queue that keeps up comes back to where it was between
+/// bursts, so its low points tell more than a fitted slope, which a single burst tilts. `None` if there are too few
+/// points.
+fn risen(points: &[f64]) -> Option<f64> {
     let third = points.len() / 3;
     let least = |points: &[f64]| points.iter().copied().reduce(f64::min);
     Some(least(&points[points.len() - third..])? - least(&points[..third])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::risen;
+
+    #[test]
+    fn a_backlog_grows_if_it_does_not_come_back() {
+        let of = |value: &dyn Fn(usize) -> f64| risen(&(0..60).map(value).collect::<Vec<f64>>());
+        assert_eq!(of(&|t| 10.0 * t as f64), Some(400.0), "it never keeps up");
+        assert_eq!(of(&|t| if t % 5 == 0 { 500.0 } else { 3.0 }), Some(0.0), "bursts");
+        assert_eq!(of(&|t| if t == 58 { 900.0 } else { 0.0 }), Some(0.0), "a burst at the end");
+        assert_eq!(of(&|t| if t < 30 { 0.0 } else { 200.0 }), Some(200.0), "it is stuck");
+        assert_eq!(of(&|t| 600.0 - 10.0 * t as f64), Some(-400.0), "it recovers");
+        assert_eq!(risen(&[1.0, 2.0]), None);
+    }
 }
