@@ -67,8 +67,7 @@ impl Default for Latencies {
 impl Latencies {
     /// Adds one.
     pub fn record(&mut self, latency: Nanos) {
-        // The histogram resizes itself.
-        self.0.saturating_record(latency / MICROSECOND);
+        self.0.record(latency / MICROSECOND).expect("the histogram resizes itself");
     }
 
     /// The bins that are not empty.
@@ -125,8 +124,16 @@ pub fn read(json: impl Read, hlog: &[u8]) -> Result<Vec<StreamRun>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::MINUTE;
+    use crate::time::{HOUR, MINUTE, SECOND};
     use crate::usage::{Item, Metered};
+
+    #[test]
+    fn a_latency_of_hours_is_one() {
+        let mut latencies = Latencies::default();
+        [SECOND, 3 * HOUR].into_iter().for_each(|latency| latencies.record(latency));
+        let most = latencies.counts().iter().last().map(|(us, _)| us).unwrap();
+        assert!((most as f64 / 10_800e6 - 1.0).abs() < 1e-3, "{most}");
+    }
 
     #[test]
     fn the_files_round_trip() {

@@ -12,6 +12,7 @@ mod local_target;
 mod prices;
 mod run;
 mod stacks;
+mod stories;
 mod sweep;
 mod tidy;
 mod tune;
