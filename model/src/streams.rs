@@ -48,9 +48,13 @@ impl StreamRun {
         }
     }
 
-    /// The tag of its histogram.
+    /// The tag of its histogram; no stream has a `/` in its name.
     fn tag(&self) -> String {
-        self.label().replace(' ', "-")
+        match self.hop {
+            0 if self.stream.is_empty() => "all".into(),
+            0 => self.stream.clone(),
+            hop => format!("{}/hop-{hop}", self.stream),
+        }
     }
 }
 
@@ -111,6 +115,9 @@ pub fn read(json: impl Read, hlog: &[u8]) -> Result<Vec<StreamRun>> {
     read_log(hlog, "streams.hlog", |line| {
         let stream = streams.iter_mut().find(|stream| stream.tag() == line.tag);
         let Some(stream) = stream else { bail!("streams.hlog has {:?}, streams.json has not", line.tag) };
+        if stream.latency != Counts::default() {
+            bail!("streams.hlog has {:?} twice", line.tag);
+        }
         stream.latency = line.counts;
         known += 1;
         Ok(())
@@ -150,7 +157,12 @@ mod tests {
             },
             latency: latencies.iter().map(|us| (*us, 1)).collect(),
         };
-        let streams = vec![of("login", 0, &[100, 900]), of("login", 1, &[50]), of("recovery", 0, &[])];
+        let streams = vec![
+            of("login", 0, &[100, 900]),
+            of("login", 1, &[50]),
+            of("login-hop-1", 0, &[7]),
+            of("recovery", 0, &[]),
+        ];
         let (mut json, mut hlog) = (Vec::new(), Vec::new());
         write_json(&mut json, &streams).unwrap();
         write_hlog(&mut hlog, &streams, MINUTE).unwrap();

@@ -11,7 +11,8 @@ use model::merged::Merger;
 use model::random::Sampler;
 use model::run::Manifest;
 use model::scenario::{
-    self, AutoScalingGroup, Capacity, Ecs, Eks, Fleet, Lambda, Parameters, Platform, Scenario, Worker,
+    self, AutoScalingGroup, Capacity, Ecs, Eks, Fleet, Lambda, Parameters, Platform, Scenario, Split, Stack,
+    Worker,
 };
 use model::series::metric;
 use model::time::{MILLISECOND, SECOND, seconds};
@@ -41,6 +42,9 @@ impl StackView<'_> {
     #[must_use]
     pub fn idle_share(&self) -> Option<f64> {
         let work = self.work_seconds()?;
+        if self.consumers_differ() {
+            return None;
+        }
         match self.platform()? {
             Platform::Ecs(ecs) => idle(work, self.slot_seconds(Fleet::Ecs(ecs))),
             Platform::Ec2(group) => idle(work, self.slot_seconds(Fleet::Ec2(group))),
@@ -56,12 +60,22 @@ impl StackView<'_> {
     #[must_use]
     pub fn idle_cost_per_month(&self) -> Option<f64> {
         let beliefs = &self.scenario.as_deref()?.parameters;
+        if self.consumers_differ() && !self.is_lambda() {
+            return None;
+        }
         let mut month = match self.platform()? {
             Platform::Ecs(ecs) => self.standing_tasks(ecs, beliefs)?,
             Platform::Ec2(group) => self.standing_instances(group, beliefs)?,
             Platform::Eks(eks) => self.standing_pods(eks, beliefs)?,
-            Platform::Lambda(function) => standing_mapping(function, beliefs),
+            Platform::Lambda(function) => self.standing_mappings(function, beliefs),
         };
+        // Whoever finds nothing has asked every queue.
+        let asked = |(item, variant, quantity): (Item, String, f64)| {
+            let each = item == Item::SqsRequests && variant == "empty-receive";
+            let queues = if each { self.queues() } else { 1.0 };
+            (item, variant, quantity * queues)
+        };
+        month = month.into_iter().map(asked).collect();
         month.extend(self.standing_alarms());
         let prices = Prices::for_region(&self.manifest.region).ok()?;
         let quantities: Vec<(Item, &str, f64)> = month.iter().map(|(i, v, q)| (*i, v.as_str(), *q)).collect();
@@ -69,9 +83,38 @@ impl StackView<'_> {
         months.map(|month| Some(month?.usd(self.options.free_tier))).sum::<Option<f64>>().map(|usd| usd + 0.0)
     }
 
+    fn configured(&self) -> Option<&Stack> {
+        self.scenario.as_deref()?.stacks.iter().find(|stack| stack.name == self.name())
+    }
+
     fn platform(&self) -> Option<&Platform> {
-        let stacks = &self.scenario.as_deref()?.stacks;
-        stacks.iter().find(|stack| stack.name == self.name()).map(|stack| &stack.platform)
+        self.configured().map(|stack| &stack.platform)
+    }
+
+    /// Whether streams have consumers that are not like the stack: what it used is then of several sizes.
+    fn consumers_differ(&self) -> bool {
+        let stack = self.configured();
+        stack.is_some_and(|stack| stack.consumers.iter().any(|one| one.platform != stack.platform))
+    }
+
+    /// Queues that one consumer reads in turn.
+    fn queues(&self) -> f64 {
+        let streams = self.scenario.as_deref().map_or(0, |scenario| scenario.streams.len());
+        match self.configured() {
+            Some(stack) if stack.split == Split::Queues => stack.drained(streams).len() as f64,
+            _ => 1.0,
+        }
+    }
+
+    /// Those of the function, or of the functions of its streams.
+    fn standing_mappings(&self, function: &Lambda, beliefs: &Parameters) -> Month {
+        let consumers = self.configured().map_or(&[][..], |stack| &stack.consumers);
+        let own = consumers.iter().filter_map(|one| match &one.platform {
+            Platform::Lambda(function) => Some(standing_mapping(function, beliefs)),
+            _ => None,
+        });
+        let all: Month = own.flatten().collect();
+        if all.is_empty() { standing_mapping(function, beliefs) } else { all }
     }
 
     /// Seconds of work on the completed messages of the whole run, warm-up included as in the bill.

@@ -8,6 +8,7 @@ use crate::format::{self, ABSENT, Unit};
 use crate::prices::Prices;
 use crate::view::{StackView, percentile};
 use model::merged::{Merged, Merger};
+use model::record::Ledger;
 use model::streams::StreamRun;
 use serde_json::{Value, json};
 
@@ -16,6 +17,8 @@ pub(crate) struct StreamView<'a> {
     /// What the run says of it.
     pub(crate) run: &'a StreamRun,
     latency: Option<Merged>,
+    /// How often workers had one of its messages: once per hop.
+    worked_on: u64,
     /// US dollars of the whole run; whether they are its own, or the share of the stack's that its work has.
     pub(crate) cost: Option<(f64, bool)>,
 }
@@ -64,9 +67,25 @@ impl StreamView<'_> {
             "latency-max" => self.latency.as_ref().map(|latency| latency.max() as f64 / 1e3),
             "messages-completed" => Some(done as f64),
             "cost-per-million" => self.cost.filter(|_| done > 0).map(|(usd, _)| usd / done as f64 * 1e6),
-            "shared-workers" => (done > 0).then(|| self.run.shared as f64 / done as f64),
+            "shared-workers" => (self.worked_on > 0).then(|| self.run.shared as f64 / self.worked_on as f64),
             _ => None,
         }
+    }
+}
+
+impl StreamView<'_> {
+    /// The same for whoever judges: what was not finished is later than all that was.
+    pub(crate) fn judged(&self, name: &str) -> Option<f64> {
+        let Ledger { planned, .. } = self.run.ledger;
+        let done = self.run.ledger.done();
+        let Some((_, p)) = PERCENTILES.iter().find(|(known, _)| *known == name) else {
+            return self.metric(name);
+        };
+        let of_done = p * planned as f64 / done.max(1) as f64;
+        if done == planned {
+            return self.metric(name);
+        }
+        if of_done > 1.0 { None } else { percentile(self.latency.as_ref()?, of_done) }
     }
 }
 
@@ -75,18 +94,30 @@ pub(crate) fn of<'a>(view: &StackView<'a>) -> Vec<StreamView<'a>> {
     let rows = &view.stack.streams;
     let worked: u64 = rows.iter().filter(|row| row.hop == 0).map(|row| row.work).sum();
     let prices = Prices::for_region(&view.manifest.region).ok();
-    let cost = |row: &StreamRun| {
-        if row.usage.is_empty() {
-            let share = if worked > 0 { row.work as f64 / worked as f64 } else { 0.0 };
-            return Some((view.total_cost()? * share, false));
-        }
+    let whole = |row: &StreamRun| rows.iter().find(|other| other.hop == 0 && other.stream == row.stream);
+    let own = |row: &StreamRun| {
         let terms = Terms { load: view.manifest.load_end, run: view.entry.end, free_tier: false };
-        Some((Cost::of(&row.usage, prices.as_ref()?, terms).total()?, true))
+        Cost::of(&row.usage, prices.as_ref()?, terms).total()
+    };
+    let part = |work: u64, of: u64| if of > 0 { work as f64 / of as f64 } else { 0.0 };
+    let cost = |row: &StreamRun| {
+        // A hop has its part of what its stream costs.
+        let whole = whole(row)?;
+        if whole.usage.is_empty() {
+            return Some((view.total_cost()? * part(row.work, worked), false));
+        }
+        let share = if row.hop == 0 { 1.0 } else { part(row.work, whole.work) };
+        Some((own(whole)? * share, row.hop == 0))
+    };
+    let worked_on = |row: &StreamRun| {
+        let hops = rows.iter().filter(|other| other.hop > 0 && other.stream == row.stream);
+        let over_hops: u64 = hops.map(|hop| hop.ledger.completed).sum();
+        if row.hop == 0 && over_hops > 0 { over_hops } else { row.ledger.done() }
     };
     let one = |row: &'a StreamRun| {
         let mut merger = Merger::default();
         merger.add(&row.latency);
-        StreamView { run: row, latency: merger.take(), cost: cost(row) }
+        StreamView { run: row, latency: merger.take(), worked_on: worked_on(row), cost: cost(row) }
     };
     rows.iter().map(one).collect()
 }

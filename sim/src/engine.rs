@@ -1,7 +1,8 @@
 //! The clock of one stack: arrivals, queue timers and events, in that order when they fall together.
 
-use crate::books::{Books, Load};
+use crate::books::Books;
 use crate::events::{Due, Events};
+use crate::load::Load;
 use model::plan::{Arrival, Plan};
 use model::time::Nanos;
 use platform::sqs::Queue;

@@ -5,7 +5,8 @@
 //! messages has none of this and pays nothing for it.
 //! Non-goals: the accounts of the stack as a whole (`books`).
 
-use crate::books::{Attempt, Load};
+use crate::books::Attempt;
+use crate::load::Load;
 use model::plan::{Arrival, Hops, PlanHash};
 use model::record::{Ledger, Outcome};
 use model::scenario::{BetweenHops, Scenario, Stack};
@@ -135,10 +136,11 @@ impl Journeys {
         }
         let hops = self.hops.of(arrival.stream);
         if self.in_memory {
-            for hop in 1..hops {
-                let (work, failures) = self.hops.draw(arrival.stream, arrival.seq, hop);
-                load.work += work;
-                load.failures = load.failures.saturating_add(failures);
+            load.work +=
+                (1..hops).map(|hop| self.hops.draw(arrival.stream, arrival.seq, hop).0).sum::<Nanos>();
+            if hops > 1 && load.failures < u8::MAX {
+                // An attempt fails if any of its hops does, and is made again as a whole.
+                load.failures = self.hops.failures_of_all(arrival.stream, arrival.seq);
             }
         } else {
             load.set_onward(hops > 1);

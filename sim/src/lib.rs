@@ -13,6 +13,7 @@ mod events;
 mod faults;
 mod journeys;
 mod lambda;
+mod load;
 mod meters;
 mod parts;
 mod run;

@@ -52,7 +52,13 @@ pub(crate) fn joined(mut parts: Vec<(String, Closed)>) -> Option<Closed> {
             }
         }
     }
-    parts.into_iter().map(|(_, part)| part).reduce(join)
+    let series = if parts.len() > 1 {
+        series(parts.iter_mut().map(|(_, part)| std::mem::take(&mut part.series)).collect())
+    } else {
+        parts.first_mut().map(|(_, part)| std::mem::take(&mut part.series))?
+    };
+    let joined = parts.into_iter().map(|(_, part)| part).reduce(join)?;
+    Some(Closed { series, ..joined })
 }
 
 fn join(a: Closed, b: Closed) -> Closed {
@@ -75,7 +81,8 @@ fn join(a: Closed, b: Closed) -> Closed {
         breakdown: breakdown(a.breakdown, b.breakdown),
         sampler: a.sampler.join(b.sampler),
         usage: usage(&a.usage, &b.usage),
-        series: series(a.series, b.series),
+        // Of all parts at once, by the caller.
+        series: Vec::new(),
         activities,
         records,
     }
@@ -129,26 +136,62 @@ fn usage(a: &Usage, b: &Usage) -> Usage {
     Usage { metered: sums.into_iter().map(of).collect() }
 }
 
-/// Counts of both add up, also where they are the largest of a window: the sum is then the most that there may have
-/// been. The age is that of the older message; means are the means of both.
-fn series(a: Vec<Series>, b: Vec<Series>) -> Vec<Series> {
-    let mut all = a;
-    for other in b {
-        let Some(one) = all.iter_mut().find(|one| one.metric == other.metric) else {
-            all.push(other);
-            continue;
-        };
-        let mut points: BTreeMap<Nanos, f64> = one.points.iter().copied().collect();
-        for (at, value) in other.points {
-            let both = |known: f64| match one.statistic.as_str() {
-                _ if one.metric == metric::OLDEST_AGE => known.max(value),
-                "Average" => f64::midpoint(known, value),
-                _ => known + value,
-            };
-            let joined = points.get(&at).map_or(value, |known| both(*known));
-            points.insert(at, joined);
+/// Counts add up, also where they are the largest of a window: the sum is then the most that there may have been. The
+/// age is that of the oldest message. Means are weighted: utilization by the units that ran, duration by invocations.
+fn series(parts: Vec<Vec<Series>>) -> Vec<Series> {
+    let weigh = |part: &[Series], metric: &str| -> BTreeMap<Nanos, f64> {
+        let by = if metric == metric::CPU { metric::RUNNING_TASKS } else { metric::INVOCATIONS };
+        let found = part.iter().find(|series| series.metric == by);
+        found.map(|series| series.points.iter().copied().collect()).unwrap_or_default()
+    };
+    let mut all: Vec<Series> = Vec::new();
+    for series in parts.iter().flatten() {
+        if !all.iter().any(|one| one.metric == series.metric) {
+            all.push(Series { points: Vec::new(), ..series.clone() });
         }
-        one.points = points.into_iter().collect();
+    }
+    for one in &mut all {
+        // Per point: the sum, the largest, and for means the sum of what it is weighted by.
+        let mut points: BTreeMap<Nanos, (f64, f64, f64)> = BTreeMap::new();
+        for part in &parts {
+            let Some(series) = part.iter().find(|series| series.metric == one.metric) else { continue };
+            let weights =
+                if one.statistic == "Average" { weigh(part, &one.metric) } else { BTreeMap::default() };
+            for (at, value) in &series.points {
+                let weight = weights.get(at).copied().unwrap_or(1.0);
+                let (sum, most, weighed) = points.entry(*at).or_insert((0.0, f64::NEG_INFINITY, 0.0));
+                (*sum, *most, *weighed) = (*sum + value * weight, most.max(*value), *weighed + weight);
+            }
+        }
+        let joined = |(sum, most, weighed): (f64, f64, f64)| match one.statistic.as_str() {
+            _ if one.metric == metric::OLDEST_AGE => most,
+            "Average" => sum / if weighed > 0.0 { weighed } else { 1.0 },
+            _ => sum,
+        };
+        one.points = points.into_iter().map(|(at, point)| (at, joined(point))).collect();
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_add_and_means_are_weighted() {
+        let of = |metric: &str, statistic: &str, value: f64| Series {
+            metric: metric.into(),
+            unit: "Count".into(),
+            statistic: statistic.into(),
+            period: 5,
+            points: vec![(0, value)],
+        };
+        let part = |tasks, cpu, age| {
+            let counts = of(metric::RUNNING_TASKS, "Maximum", tasks);
+            vec![counts, of(metric::CPU, "Average", cpu), of(metric::OLDEST_AGE, "Maximum", age)]
+        };
+        let joined = series(vec![part(1.0, 90.0, 3.0), part(1.0, 0.0, 9.0), part(2.0, 60.0, 4.0)]);
+        let values: Vec<f64> = joined.iter().map(|series| series.points[0].1).collect();
+        assert_eq!(values, [4.0, 52.5, 9.0]);
+    }
 }

@@ -1,11 +1,12 @@
 //! From a scenario to a run: one thread per stack, then the manifest.
 
-use crate::books::{Books, Closed, Load};
+use crate::books::{Books, Closed};
 use crate::ecs::EcsStack;
 use crate::engine::{Bounds, World, play};
 use crate::events::Events;
 use crate::journeys::Journeys;
 use crate::lambda::LambdaStack;
+use crate::load::Load;
 use crate::parts::{self, Part};
 use model::plan::{Plan, PlanHash};
 use model::random::Stream;
@@ -73,10 +74,11 @@ pub fn simulate(scenario: &Scenario, provenance: &Provenance, options: Options) 
     let seed = scenario.seed ^ options.noise.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
     let parts: Vec<Vec<Part>> = scenario.stacks.iter().map(|stack| Part::of(scenario, stack)).collect();
     let outcomes: Vec<Outcome> = thread::scope(|scope| {
-        let start = |part| {
+        let play = |part, until| {
             let plan = plan.clone();
-            scope.spawn(move || simulate_part(scenario, seed, part, plan, window, options))
+            scope.spawn(move || simulate_part(scenario, seed, part, plan, window, until, options))
         };
+        let start = |part| play(part, 0);
         let threads: Vec<Vec<_>> = parts.iter().map(|parts| parts.iter().map(start).collect()).collect();
         let ended = |thread: thread::ScopedJoinHandle<'_, Outcome>| {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -85,8 +87,21 @@ pub fn simulate(scenario: &Scenario, provenance: &Provenance, options: Options) 
             .into_iter()
             .zip(&parts)
             .filter_map(|(threads, parts)| {
+                let outcomes: Vec<Outcome> = threads.into_iter().map(ended).collect();
+                let end = outcomes.iter().map(|outcome| outcome.end).max()?;
+                // A consumer whose stream is drained stands, and is paid for, until the others' are.
+                let again: Vec<_> = parts
+                    .iter()
+                    .zip(outcomes)
+                    .map(
+                        |(part, outcome)| {
+                            if outcome.end == end { Ok(outcome) } else { Err(play(part, end)) }
+                        },
+                    )
+                    .collect();
                 let names = parts.iter().map(|part| part.name.clone());
-                Outcome::joined(names.zip(threads.into_iter().map(ended)).collect())
+                let outcomes = again.into_iter().map(|one| one.unwrap_or_else(ended));
+                Outcome::joined(names.zip(outcomes).collect())
             })
             .collect()
     });
@@ -126,6 +141,7 @@ fn simulate_part(
     part: &Part,
     plan: Plan,
     window: Nanos,
+    until: Nanos,
     options: Options,
 ) -> Outcome {
     let Part { streams, stack, name } = part;
@@ -134,7 +150,7 @@ fn simulate_part(
     let seed = if name.is_empty() { seed } else { Stream::new(seed, &format!("part {name}")).bits() };
     let scenario = &Scenario { seed, ..planned.clone() };
     let load_end = plan.load_end();
-    let bounds = Bounds { load_end, deadline: load_end + scenario.drain_max };
+    let bounds = Bounds { load_end: load_end.max(until), deadline: load_end + scenario.drain_max };
     let stream = Stream::new(seed, &format!("{} queue", stack.name));
     let mut queue = Queue::new(Settings::new(stack.queue, beliefs), stream);
     let mut queues = 1;

@@ -7,7 +7,7 @@
 use super::vary::number;
 use super::{Refusal, each};
 use anyhow::Result;
-use model::scenario::{self, Arrivals, Phase, Rate, Scenario, Source};
+use model::scenario::{self, Arrivals, MessageStream, Phase, Rate, Scenario, Source};
 use model::time::seconds;
 use report::sweep::Varied;
 use std::collections::BTreeMap;
@@ -99,7 +99,7 @@ impl Grid {
         );
         let mut scenario = self.parsed(&overrides)?;
         if let Some(load) = self.varied.iter().position(|varied| varied.key == LOAD) {
-            overrides.extend(scaled(&scenario.phases, &values[load])?);
+            overrides.extend(scaled(&scenario.loads(), &values[load])?);
             scenario = self.parsed(&overrides)?;
         }
         Ok(Point { scenario, overrides })
@@ -142,6 +142,7 @@ impl Grid {
     /// When a point is no scenario, or has other stacks than the first.
     pub(super) fn checked(&self, jobs: usize) -> Result<Point> {
         let first = self.point(1)?;
+        alike(&first.scenario)?;
         let names = |point: &Point| -> Vec<String> {
             point.scenario.stacks.iter().map(|stack| stack.name.clone()).collect()
         };
@@ -159,9 +160,22 @@ impl Grid {
     }
 }
 
+/// Refuses stacks that are not offered the same messages: setting them beside each other would name a winner.
+///
+/// # Errors
+/// When they drain different streams.
+pub(crate) fn alike(scenario: &Scenario) -> Result<()> {
+    if scenario.drains_alike() {
+        return Ok(());
+    }
+    let text = "the stacks drain different streams, so they are not offered the same messages: remove stacks.NAME.streams";
+    Err(Refusal::Usage(text.into()).into())
+}
+
 /// The overrides that bring the mean rate of all phases to `load`: messages per second, or with an `x` behind it a
-/// multiple of what it is. Every rate is multiplied alike, so the load keeps its shape.
-fn scaled(phases: &[Phase], load: &str) -> Result<Vec<String>, String> {
+/// multiple of what it is. Every rate is multiplied alike, those of streams with phases of their own too, so the load
+/// keeps its shape.
+fn scaled(loads: &[(Option<&MessageStream>, &[Phase])], load: &str) -> Result<Vec<String>, String> {
     let (number, times) = match number(load) {
         Some((number, "")) if number > 0.0 => (number, false),
         Some((number, "x")) if number > 0.0 => (number, true),
@@ -171,21 +185,32 @@ fn scaled(phases: &[Phase], load: &str) -> Result<Vec<String>, String> {
             ));
         }
     };
-    let rates = phases.iter().map(rate).collect::<Result<Vec<(&Rate, f64, f64)>, String>>()?;
-    let messages: f64 = rates.iter().map(|rate| rate.1).sum();
-    let length: f64 = rates.iter().map(|rate| rate.2).sum();
+    let rates = |phases: &[Phase]| -> Result<Vec<(Rate, f64, f64)>, String> {
+        phases
+            .iter()
+            .map(|phase| rate(phase).map(|(rate, messages, length)| (*rate, messages, length)))
+            .collect()
+    };
+    let of_loads = loads.iter().map(|(_, phases)| rates(phases)).collect::<Result<Vec<_>, String>>()?;
+    let messages: f64 = of_loads.iter().flatten().map(|rate| rate.1).sum();
+    // All loads begin with the run, and it lasts as long as the longest.
+    let length = of_loads.iter().map(|rates| rates.iter().map(|rate| rate.2).sum()).fold(0.0, f64::max);
     if messages <= 0.0 {
         return Err("load cannot be scaled: the scenario sends no message; raise a rate".into());
     }
     let factor = if times { number } else { number * length / messages };
-    let named = rates.iter().zip(phases).enumerate().map(|(index, ((rate, ..), phase))| {
-        // Names are unique; an index would be taken for a name if there is such a one.
-        let plain =
-            !phase.name.is_empty() && phase.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-        let place = if plain { phase.name.clone() } else { index.to_string() };
-        format!("phases.{place}.rate={}", written(rate.times(factor)))
-    });
-    Ok(named.collect())
+    let mut all = Vec::new();
+    for ((stream, phases), rates) in loads.iter().zip(&of_loads) {
+        let before = stream.map_or_else(String::new, |stream| format!("streams.{}.", stream.name));
+        for (index, ((rate, ..), phase)) in rates.iter().zip(*phases).enumerate() {
+            // Names are unique; an index would be taken for a name if there is such a one.
+            let plain =
+                !phase.name.is_empty() && phase.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+            let place = if plain { phase.name.clone() } else { index.to_string() };
+            all.push(format!("{before}phases.{place}.rate={}", written(rate.times(factor))));
+        }
+    }
+    Ok(all)
 }
 
 /// The rate of a phase, its messages and its seconds.
@@ -244,13 +269,27 @@ mod tests {
             "phases.1.rate={ from = 20, to = 100 }",
             "phases.wave.rate={ mean = 10, amplitude = 4, period = \"60000000000ns\" }",
         ];
-        assert_eq!(scaled(&phases, "2x").unwrap(), doubled);
-        let scaled_to = scaled(&phases, "18").unwrap();
+        let loads = [(None, phases.as_slice())];
+        assert_eq!(scaled(&loads, "2x").unwrap(), doubled);
+        let scaled_to = scaled(&loads, "18").unwrap();
         assert_eq!(scaled_to[0], doubled[0]);
         assert!(scaled_to[1].starts_with("phases.1.rate={ from = "), "{scaled_to:?}");
         for wrong in ["0", "-1", "fast", "2y", "0x"] {
-            assert!(scaled(&phases, wrong).unwrap_err().contains("messages per second"), "{wrong}");
+            assert!(scaled(&loads, wrong).unwrap_err().contains("messages per second"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn streams_with_phases_of_their_own_are_scaled_too() {
+        let (common, own) =
+            ([phase("calm", 100, Rate::Constant(10.0))], vec![phase("own", 50, Rate::Constant(4.0))]);
+        let message = model::scenario::Message::default();
+        let load = model::scenario::Load::Phases(own.clone());
+        let jobs = MessageStream { name: "jobs".into(), load, message };
+        // 1,000 and 200 messages in 100 s are 12 a second.
+        let loads = [(None, common.as_slice()), (Some(&jobs), own.as_slice())];
+        let scaled = scaled(&loads, "24").unwrap();
+        assert_eq!(scaled, ["phases.calm.rate=20", "streams.jobs.phases.own.rate=8"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod search;
 mod space;
 
 use crate::output::{self, print};
-use crate::sweep::{Grid, each, vary};
+use crate::sweep::{Grid, alike, each, vary};
 use crate::{Ended, Refusal, clock, overlay};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -86,6 +86,7 @@ pub(crate) fn tune(args: &Args) -> Result<Ended> {
     let overrides = overlay::with(args.set_file.as_deref(), &args.overrides)?;
     let grid = Grid::new(&args.scenario, overrides, args.seed, Vec::new())?;
     let given = grid.with(&[]).map_err(Refusal::Usage)?;
+    alike(&given)?;
     keys(args, &given)?;
     enough(&given, &targets)?;
     let spaces = given

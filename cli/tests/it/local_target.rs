@@ -255,3 +255,35 @@ fn a_measured_run_says_what_a_simulation_should_believe() {
     let done = expect(1, &place, &["run", "small.toml", "--set-file", "broken.toml", "--out", "x"]);
     assert!(done.err.contains("broken.toml:1: \"[parameters]\" is no override"), "{}", done.err);
 }
+
+#[test]
+fn streams_are_told_apart_on_this_machine_and_what_is_only_simulated_is_refused() {
+    let place = folder("local-streams");
+    let rest =
+        "[streams.login]\nshare = 0.75\n[streams.recovery]\nshare = 0.25\nmessage = { work = \"5ms\" }\n";
+    scenario(&place, "versus-streams", rest);
+    expect(0, &place, &["run", "small.toml", "--target", "local", "--out", "out", "-q"]);
+    let summary: serde_json::Value =
+        serde_json::from_slice(&fs::read(place.join("out/summary.json")).unwrap()).unwrap();
+    for (stack, ledger) in ["ecs", "lambda"].iter().zip(ledgers(&place.join("out"))) {
+        let streams = summary["streams"][stack].as_array().unwrap();
+        assert_eq!(streams.len(), 2, "{streams:?}");
+        let planned = |stream: &serde_json::Value| stream["ledger"]["planned"].as_u64().unwrap();
+        assert_eq!(streams.iter().map(planned).sum::<u64>(), ledger["planned"].as_u64().unwrap());
+        assert!(planned(&streams[0]) > 2 * planned(&streams[1]), "{streams:?}");
+        let p50 = |at: usize| streams[at]["metrics"]["latency-p50"].as_f64().unwrap();
+        assert!(p50(0) > p50(1) + 15.0, "{} ms and {} ms", p50(0), p50(1));
+    }
+    for (key, value) in [
+        ("message.hops", "2"),
+        ("message.claim-check", "1KB"),
+        ("stacks.ecs.split", "queues"),
+        ("stacks.lambda.streams", "[\"login\"]"),
+    ] {
+        let set = format!("{key}={value}");
+        let refused =
+            expect(2, &place, &["run", "small.toml", "--target", "local", "--out", "no", "--set", &set]);
+        assert!(refused.err.contains(&format!("{key}: is only simulated")), "{}", refused.err);
+        assert!(!place.join("no").exists());
+    }
+}

@@ -10,6 +10,7 @@ mod attempt;
 mod checks;
 mod ids;
 mod points;
+mod streams;
 
 use crate::folder::{self, Heard, State};
 use account::Rest;
@@ -21,11 +22,13 @@ use model::plan::{Arrival, Plan, PlanHash};
 use model::record::{Ledger, MessageRecord, Outcome};
 use model::run::{Activity, Manifest, Run, StackEntry, StackRun, read_manifest};
 use model::sample::Sampler;
+use model::scenario::Scenario;
 use model::time::Nanos;
 use model::windows::{Recorder, Spans, Stage};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::path::Path;
+use streams::Streams;
 
 /// What the journal of one stack comes to.
 pub(crate) struct Joined {
@@ -90,6 +93,7 @@ pub fn join(folder: &Path) -> Result<Run> {
     let cause = Cause {
         manifest: &manifest,
         started_ns: state.started_ns,
+        scenario: &scenario,
         plan: &plan,
         planned: hash.count(),
         deadline: plan.load_end() + scenario.drain_max,
@@ -133,6 +137,7 @@ fn conclude(manifest: Manifest, state: &State, hash: &PlanHash, joined: &[Joined
 struct Cause<'a> {
     manifest: &'a Manifest,
     started_ns: u64,
+    scenario: &'a Scenario,
     plan: &'a Plan,
     planned: u64,
     /// The latest end of the drain.
@@ -164,10 +169,12 @@ fn join_stack(
     let mut tally = Tally::default();
     let mut ledger = Ledger::default();
     let mut latencies = Latencies::new(cause.manifest, accounts.cold_starts());
+    let mut streams = Streams::of(cause.scenario);
     for arrival in cause.plan.clone() {
         let record = tally.close(&accounts, &arrival, &mut rest, &mut latencies, window);
         ledger.planned += 1;
         ledger.count(record.outcome);
+        streams.closed(&arrival, &record);
         file.add(&record)?;
     }
     file.flush()?;
@@ -186,7 +193,7 @@ fn join_stack(
         sample: latencies.sampler.finish(),
         usage,
         activities: activities.clone(),
-        streams: Vec::new(),
+        streams: streams.finish(),
     };
     // A worker's clock is not the run's: it may not make the run longer than it can have been.
     let last_seen = accounts.last_seen.max(tally.last_finished.min(cause.deadline));

@@ -8,8 +8,8 @@ use super::table::Table;
 use super::units::{show_count, show_duration, show_size};
 use super::{
     Adjustment, Alarm, AlarmMetric, Arrivals, Batches, Capacity, Comparison, Delete, Ecs, Fault, FaultKind,
-    Fleet, Lambda, MessageStream, Phase, Platform, Poll, Queue, ScalingPolicy, Scenario, Split, Stack, Step,
-    StepScaling, TargetTracking, Worker,
+    Fleet, Lambda, MessageStream, Phase, Poll, Queue, ScalingPolicy, Scenario, Stack, Step, StepScaling,
+    TargetTracking, Worker,
 };
 use crate::time::{DAY, MINUTE, Nanos, SECOND, seconds};
 
@@ -90,22 +90,6 @@ fn phases(t: &Table<'_>, key: &str, phases: &[Phase]) {
     if longest > seconds(LONGEST) {
         let days = longest / seconds(DAY);
         t.problem(key, format!("together last up to {days:.1} days; write at most 31 days"));
-    }
-}
-
-/// How a stack parts its streams.
-pub(super) fn split(t: &Table<'_>, stack: &Stack, streams: &[String]) {
-    let several = stack.drained(streams.len()).len() > 1;
-    match stack.split {
-        Split::Queues if matches!(stack.platform, Platform::Lambda(_)) => {
-            let text = "\"queues\" has one consumer read several queues, which is not modelled for Lambda; write \
-                        \"consumers\" or \"none\"";
-            t.problem("split", text.into());
-        }
-        Split::Queues | Split::Consumers if !streams.is_empty() && !several => {
-            t.problem("split", "has nothing to part, for the stack drains one stream; remove it".into());
-        }
-        _ => {}
     }
 }
 

@@ -3,12 +3,12 @@
 //! Goals: a threshold says its unit, so that nobody compares seconds with milliseconds.
 //! Non-goals: which metrics there are, and whether a threshold is met: whoever judges runs knows both.
 
-use super::Scenario;
 use super::kinds::{At, Kind, Line};
 use super::problem::{alternatives, quoted};
 use super::table::Table;
 use super::tree::Value;
 use super::units::{self, show_duration};
+use super::{BetweenHops, Scenario, Stack};
 use crate::streams::StreamRun;
 use crate::time::Nanos;
 use serde_json::{Value as Json, json};
@@ -114,17 +114,23 @@ pub(super) fn check(t: &Table<'_>, scenario: &Scenario) {
             let text = format!("{} names no stack; write {}", quoted(&expect.stack), alternatives(&names));
             t.problem(&format!("expect.{i}.stack"), text);
         }
-        if let Some(stream) = &expect.stream
-            && !known_stream(scenario, stream)
-        {
-            let names = labels(scenario);
-            let text = match names.as_slice() {
-                [] => format!("{} names no stream, for all messages are alike; remove it", quoted(stream)),
-                names => {
-                    format!("{} names no stream or hop; write e.g. {}", quoted(stream), quoted(&names[0]))
-                }
-            };
-            t.problem(&format!("expect.{i}.stream"), text);
+        let stack = scenario.stacks.iter().find(|stack| stack.name == expect.stack);
+        if let (Some(stream), Some(stack)) = (&expect.stream, stack) {
+            let names = labels(scenario, stack);
+            if !names.contains(stream) {
+                let text = match names.as_slice() {
+                    [] => {
+                        format!("{} names no stream, for all messages are alike; remove it", quoted(stream))
+                    }
+                    names => format!(
+                        "{} names no stream or hop of {}; write e.g. {}",
+                        quoted(stream),
+                        stack.name,
+                        quoted(&names[0])
+                    ),
+                };
+                t.problem(&format!("expect.{i}.stream"), text);
+            }
         }
         let what = |expect: &Expect| {
             let Expect { stack, stream, metric, below, .. } = expect;
@@ -137,20 +143,19 @@ pub(super) fn check(t: &Table<'_>, scenario: &Scenario) {
     }
 }
 
-fn known_stream(scenario: &Scenario, stream: &str) -> bool {
-    labels(scenario).iter().any(|label| label == stream)
-}
-
-/// What reports call the streams and hops of a scenario.
-fn labels(scenario: &Scenario) -> Vec<String> {
-    let of = |(name, message): (&str, &super::Message)| {
-        let hops = if message.hops > 1 { message.hops } else { 0 };
-        let label = |hop| StreamRun { stream: name.into(), hop, ..StreamRun::default() }.label();
+/// What reports call the streams and hops of a stack; none where its messages are all alike.
+fn labels(scenario: &Scenario, stack: &Stack) -> Vec<String> {
+    let (names, messages) = (scenario.stream_names(), scenario.messages());
+    let in_memory =
+        stack.platform.fleet().is_some_and(|fleet| fleet.worker().between_hops == BetweenHops::Memory);
+    let of = |at: usize| {
+        let several = messages[at].hops > 1 && !in_memory;
+        let hops = if several { messages[at].hops } else { 0 };
+        let label = |hop| StreamRun { stream: names[at].into(), hop, ..StreamRun::default() }.label();
         (0..=hops).map(label).collect::<Vec<_>>()
     };
-    let all: Vec<String> =
-        scenario.stream_names().into_iter().zip(scenario.messages()).flat_map(of).collect();
-    if all.len() > 1 { all } else { Vec::new() }
+    let all: Vec<String> = stack.drained(names.len()).into_iter().flat_map(of).collect();
+    if scenario.streams.is_empty() && all.len() == 1 && messages[0].hops == 1 { Vec::new() } else { all }
 }
 
 /// A number with its unit: a span, dollars, a share, a rate; bare numbers are counts.

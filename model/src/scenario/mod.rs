@@ -5,6 +5,7 @@
 
 mod arrivals;
 mod check;
+mod consumers;
 mod describe;
 mod ecs;
 mod eks;

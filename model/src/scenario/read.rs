@@ -212,7 +212,7 @@ pub(super) fn message(t: &mut Table<'_>, base: &Message, of_stream: bool) -> Opt
     if !of_stream {
         common(t, &mut message);
     }
-    if t.clean() && message.claim_check.is_none() && u64::from(message.body_bytes.1) > u64::from(units::MB) {
+    if t.clean() && message.claim_check.is_none() && u64::from(message.body_bytes.1) > units::MB {
         let is = units::show_size(message.body_bytes.1.into());
         t.problem(
             "body",

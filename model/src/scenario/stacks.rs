@@ -1,12 +1,13 @@
 //! Stacks: queues, ECS services and Lambda functions; instances and pods are in `fleet_keys`.
 
+use super::consumers::{Consumers, consumers};
 use super::kinds::{At, Bytes, Choice, Count, Flag, Kind, Megabytes, Number, Span, Sub};
 use super::lists::{Command, List};
-use super::problem::{alternatives, clipped, quoted};
+use super::problem::{clipped, quoted};
 use super::scaling::{Of, policy};
-use super::streams::{self, Consumer, NAME_PATTERN, Split, is_name};
+use super::streams::{self, NAME_PATTERN, is_name};
 use super::table::Table;
-use super::tree::{Node, Value};
+use super::tree::Value;
 use super::{
     Architecture, BetweenHops, Capacity, Delete, Ec2, Ecs, INSTANCE_TYPES, InitDuration, Lambda, Package,
     Platform, Poll, ProvisionedPollers, Provisioning, Queue, Runtime, Stack, Worker, check, fleet_keys,
@@ -100,75 +101,13 @@ fn keys(t: &mut Table<'_>, name: &str, of: &Stacks) -> Option<Stack> {
     let mut stack = Stack { streams: mapping.streams, split: mapping.split, ..stack };
     if t.clean() {
         stack.consumers = consumers(t, &stack, of, &own);
-        check::split(t, &stack, &of.streams);
+        streams::check_split(t, &stack, &of.streams);
     }
     Some(stack)
 }
 
-/// What each stream of the stack is drained by, if each has a consumer of its own.
-fn consumers(t: &Table<'_>, stack: &Stack, of: &Stacks, own: &[(String, Node)]) -> Vec<Consumer> {
-    if stack.split != Split::Consumers {
-        if t.has("consumers") {
-            t.problem("consumers", "needs split = \"consumers\"; add it, or remove this".into());
-        }
-        return Vec::new();
-    }
-    let drained = stack.drained(of.streams.len());
-    for (name, _) in own {
-        if !drained.iter().any(|at| of.streams[*at] == *name) {
-            let names: Vec<&str> = drained.iter().map(|at| of.streams[*at].as_str()).collect();
-            let text = format!("names no stream of this stack; write {}", alternatives(&names));
-            t.problem(&format!("consumers.{name}"), text);
-        }
-    }
-    let consumer = |stream: usize| {
-        let node = own.iter().find(|(name, _)| *name == of.streams[stream]).map(|(_, node)| node);
-        let differing = match node {
-            Some(node) => t.overlaid(node, |t| self::drained(t, &stack.name, of))?,
-            None => stack.clone(),
-        };
-        Some(Consumer { stream, queue: differing.queue, platform: differing.platform })
-    };
-    drained.into_iter().filter_map(consumer).collect()
-}
-
-/// Tables by name, read when it is known what they differ from.
-struct Consumers;
-
-impl Kind for Consumers {
-    type Out = Vec<(String, Node)>;
-
-    fn read(&self, at: &At<'_>) -> Option<Self::Out> {
-        for entry in at.node.entries() {
-            if !matches!(entry.node.value, Value::Table(_)) {
-                at.problem(format!(
-                    "{} is not a table; write [{}.{}]",
-                    entry.node.show(),
-                    at.path,
-                    clipped(&entry.key)
-                ));
-                return None;
-            }
-        }
-        match at.node.value {
-            Value::Table(_) => {
-                Some(at.node.entries().iter().map(|entry| (entry.key.clone(), entry.node.clone())).collect())
-            }
-            _ => at.is_not("a table of consumers", &self.example()),
-        }
-    }
-
-    fn schema(&self) -> Json {
-        json!({ "type": "object", "additionalProperties": { "type": "object" } })
-    }
-
-    fn example(&self) -> String {
-        "{ login = { memory = \"1 GB\" } }".into()
-    }
-}
-
 /// The keys of a queue with what drains it.
-fn drained(t: &mut Table<'_>, name: &str, of: &Stacks) -> Option<Stack> {
+pub(super) fn drained(t: &mut Table<'_>, name: &str, of: &Stacks) -> Option<Stack> {
     let (base, limit) = (of.queue, of.limit);
     let doc = "This stack's queue, where it differs from [queue].";
     let sub = Sub("{ visibility-timeout = \"30s\" }", |t: &mut Table<'_>| Some(queue(t, base)));

@@ -91,6 +91,17 @@ impl Scenario {
 }
 
 impl Scenario {
+    /// Whether all stacks drain the same streams: else they are not offered the same messages.
+    #[must_use]
+    pub fn drains_alike(&self) -> bool {
+        let drained = |stack: &Stack| {
+            let mut streams = stack.drained(self.streams.len());
+            streams.sort_unstable();
+            streams
+        };
+        self.stacks.iter().all(|stack| drained(stack) == drained(&self.stacks[0]))
+    }
+
     /// What of it only a simulation can play, as the key to change; `None` if any target can.
     #[must_use]
     pub fn only_simulated(&self) -> Option<String> {
@@ -274,6 +285,22 @@ pub(super) fn mapping(t: &mut Table<'_>, names: &[String]) -> Mapping {
         );
     }
     Mapping { streams, split }
+}
+
+/// How a stack parts its streams.
+pub(super) fn check_split(t: &Table<'_>, stack: &Stack, streams: &[String]) {
+    let several = stack.drained(streams.len()).len() > 1;
+    match stack.split {
+        Split::Queues if matches!(stack.platform, Platform::Lambda(_)) => {
+            let text = "\"queues\" has one consumer read several queues, which is not modelled for Lambda; write \
+                        \"consumers\" or \"none\"";
+            t.problem("split", text.into());
+        }
+        Split::Queues | Split::Consumers if !streams.is_empty() && !several => {
+            t.problem("split", "has nothing to part, for the stack drains one stream; remove it".into());
+        }
+        _ => {}
+    }
 }
 
 /// The stack's table with the keys of one of its consumers over it.

@@ -181,14 +181,15 @@ impl<'a> Table<'a> {
         entries.iter().map(|entry| (entry.key.as_str(), self.at(entry))).collect()
     }
 
-    /// Reads this table with the keys of `over` in the place of its own.
+    /// Reads this table with the keys of `over`, which stands under `key`, in the place of its own.
     pub(super) fn overlaid<T>(
         &self,
+        key: &str,
         over: &Node,
         read: impl FnOnce(&mut Table<'_>) -> Option<T>,
     ) -> Option<T> {
         let node = super::streams::overlaid(self.node?, over);
-        Table::read(&At { cx: self.cx, node: &node, path: self.path.clone() }, read).flatten()
+        Table::read(&At { cx: self.cx, node: &node, path: self.dotted(key) }, read).flatten()
     }
 
     /// Records that a key that has to be there is not.

@@ -20,10 +20,12 @@ impl<P: Copy> Queue<P> {
     pub fn parted(mut self, queues: u32, of: fn(&P) -> u32) -> Self {
         let queues = queues.clamp(1, 64);
         let each = (64 / queues).min(self.settings.shards).max(1);
+        let before = self.settings.shards;
         self.settings.shards = queues * each;
         self.shards = vec![VecDeque::new(); self.settings.shards as usize];
+        // A short poll asks the same part of the servers as before.
         self.settings.short_poll_shards =
-            (self.settings.short_poll_shards * queues).min(self.settings.shards);
+            (self.settings.short_poll_shards * self.settings.shards).div_ceil(before).max(1);
         self.parted = Some(Parted { queues, of });
         self
     }

@@ -35,7 +35,7 @@ fn metrics(view: &StackView) -> BTreeMap<String, f64> {
     };
     let of_streams = streams::of(view).into_iter().flat_map(|stream| {
         let label = stream.run.label();
-        let one = |name: &str| Some((streams::key(&label, name), stream.metric(name)?));
+        let one = |name: &str| Some((streams::key(&label, name), stream.judged(name)?));
         streams::metrics().into_iter().filter_map(one).collect::<Vec<_>>()
     });
     of_table.chain(cold()).chain(of_streams).collect()

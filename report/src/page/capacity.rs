@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn starts_of_tasks_are_told_where_they_were_measured() {
         assert_eq!(started(&[]), "");
-        assert_eq!(started(&[31.25]).replace(format::NBSP, " "), ", and one task took 31.25 s to start");
+        assert_eq!(started(&[31.25]).replace(format::NBSP, " "), ", and one task took 31.2 s to start");
         let range = started(&[20.0, 31.0, 52.5]).replace(format::NBSP, " ");
         assert_eq!(range, ", and 3 tasks took 20 s to 52.5 s to start");
     }

@@ -6,12 +6,13 @@ mod faults;
 mod lifecycle;
 mod polling;
 
-use crate::books::{Attempt, Books, Load};
+use crate::books::{Attempt, Books};
 use crate::cpu::{CpuShare, CpuUse};
 use crate::engine::{self, Consumer, World};
 use crate::errands::Errands;
 use crate::events::{Due, Token};
 use crate::faults::{Calls, Faults, fails};
+use crate::load::Load;
 use model::random::{Sampler, Stream};
 use model::scenario::{Delete, Fleet, Poll, Scenario, Stack, Worker};
 use model::time::Nanos;

@@ -5,12 +5,13 @@ mod handler;
 mod invocation;
 mod meter;
 
-use crate::books::{Books, Load};
+use crate::books::Books;
 use crate::cpu::CpuShare;
 use crate::engine::{Consumer, World};
 use crate::errands::Errands;
 use crate::events::{Due, Token};
 use crate::faults::{Calls, Faults, fails};
+use crate::load::Load;
 use meter::{Bill, Totals, WindowCounts};
 use model::random::{Sampler, Stream};
 use model::scenario::{Lambda, Scenario, Stack};
