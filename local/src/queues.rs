@@ -276,6 +276,11 @@ impl SharedQueue {
         self.details.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the queue was deleted since.
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.lock().deleted
+    }
+
     /// Attributes in force.
     #[must_use]
     pub fn attributes(&self) -> scenario::Queue {
@@ -288,6 +293,10 @@ impl SharedQueue {
         state.queue.set_attributes(attributes);
         state.dead_letters =
             dead_letters.map(|queue| DeadLetters { name: queue.name.clone(), queue: Arc::downgrade(queue) });
+        // A shorter delay may have shown messages, for which long polls wait.
+        let now = self.now();
+        self.advance(&mut state, now);
+        self.arm(&mut state);
     }
 
     /// Name of the queue for messages that were received too often. It may have been deleted.

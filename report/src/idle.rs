@@ -214,7 +214,9 @@ impl StackView<'_> {
         let nodes = self.least(metric::INSTANCES)?;
         let of_type = eks.instance_type.name.to_owned();
         let asks_per_s = |keda: scenario::Keda| {
-            1.0 / seconds(keda.polling_interval) + 1.0 / seconds(beliefs.hpa_sync_period.max(SECOND))
+            // The autoscaler asks only while there are pods.
+            let has_pods = if keda.min_pods > 0 { 1.0 } else { 0.0 };
+            1.0 / seconds(keda.polling_interval) + has_pods / seconds(beliefs.hpa_sync_period.max(SECOND))
         };
         let asks = eks.keda.map_or(0.0, asks_per_s) * SECONDS_PER_MONTH;
         Some(vec![

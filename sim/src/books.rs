@@ -6,6 +6,7 @@
 use crate::journeys::Journeys;
 use crate::load::{End, Load, SENT_ON};
 use crate::meters::Meters;
+use crate::sends::Sends;
 use model::breakdown::{self, Breakdown};
 use model::plan::{Arrival, PlanHash};
 use model::record::{Ledger, MessageRecord, Outcome};
@@ -78,7 +79,7 @@ pub(crate) struct Books {
     /// Messages that left the queue while a worker still held them.
     lingering: BTreeMap<sqs::Message, Lingering>,
     records: Option<Vec<MessageRecord>>,
-    send_group: SendGroup,
+    sends: Sends,
     /// `None` for plain messages of one kind.
     journeys: Option<Box<Journeys>>,
     /// Bytes of a message whose body is in S3.
@@ -86,18 +87,6 @@ pub(crate) struct Books {
     /// Queues that a receive which finds nothing has asked.
     queues: u64,
 }
-
-/// Messages that fall due at one instant go into one SendMessageBatch.
-#[derive(Clone, Copy, Debug, Default)]
-struct SendGroup {
-    at: Nanos,
-    count: u32,
-    bytes: u64,
-}
-
-/// Most messages, and most bytes, of one SendMessageBatch. Source: SQS API reference.
-const BATCH_MESSAGES: u32 = 10;
-const BATCH_BYTES: u64 = 1024 * 1024;
 
 /// Most activities kept: a run that scales more often than that is told in the series.
 const ACTIVITIES_MAX: usize = 10_000;
@@ -119,7 +108,7 @@ impl Books {
             meters: Meters::new(window),
             lingering: BTreeMap::new(),
             records: keep_records.then(Vec::new),
-            send_group: SendGroup::default(),
+            sends: Sends::default(),
             journeys: None,
             pointer_bytes: 0,
             queues: 1,
@@ -162,7 +151,7 @@ impl Books {
         if let Some(journeys) = &mut self.journeys {
             journeys.planned(arrival, &mut load);
         }
-        self.count_send(arrival.at, self.payload(&load));
+        self.requests.send += self.sends.requests(arrival.at, self.payload(&load));
         load
     }
 
@@ -212,24 +201,6 @@ impl Books {
                 cold_start: false,
                 outcome: Outcome::InFlight,
             });
-        }
-    }
-
-    #[inline]
-    fn count_send(&mut self, at: Nanos, bytes: u64) {
-        let group = &mut self.send_group;
-        let joins = group.count > 0
-            && group.at == at
-            && group.count < BATCH_MESSAGES
-            && group.bytes + bytes <= BATCH_BYTES;
-        if joins {
-            let before = sqs_requests(group.bytes);
-            group.count += 1;
-            group.bytes += bytes;
-            self.requests.send += sqs_requests(group.bytes) - before;
-        } else {
-            *group = SendGroup { at, count: 1, bytes };
-            self.requests.send += sqs_requests(bytes);
         }
     }
 

@@ -17,5 +17,6 @@ mod load;
 mod meters;
 mod parts;
 mod run;
+mod sends;
 
 pub use run::{Options, Provenance, Simulated, simulate, task_starts};

@@ -61,6 +61,11 @@ impl Grid {
         self.varied.iter().fold(1, |points: usize, varied| points.saturating_mul(varied.values.len()))
     }
 
+    /// What the command line sets at every point.
+    pub(crate) fn overrides(&self) -> &[String] {
+        &self.overrides
+    }
+
     /// The value of each varied key at a point, from 1; the last key changes fastest.
     pub(super) fn values(&self, point: usize) -> Vec<String> {
         let mut rest = point - 1;

@@ -83,6 +83,13 @@ enum Format {
 
 pub(crate) fn tune(args: &Args) -> Result<Ended> {
     let targets = targets(&args.slo).map_err(|text| Refusal::Usage(format!("--slo: {text}")))?;
+    if args.simulations < u32::from(args.seeds) && !args.exhaustive {
+        let (simulations, seeds) = (args.simulations, args.seeds);
+        let text = format!(
+            "--simulations {simulations} cannot confirm anything under --seeds {seeds}: write more of them, or fewer seeds"
+        );
+        return Err(Refusal::Usage(text).into());
+    }
     let overrides = overlay::with(args.set_file.as_deref(), &args.overrides)?;
     let grid = Grid::new(&args.scenario, overrides, args.seed, Vec::new())?;
     let given = grid.with(&[]).map_err(Refusal::Usage)?;
@@ -109,6 +116,7 @@ pub(crate) fn tune(args: &Args) -> Result<Ended> {
     tuned?;
     let tuning = Tuning {
         title: &given.title,
+        overrides: grid.overrides(),
         seeds: &bench.seeds,
         targets: &targets,
         stacks: &stacks,
@@ -140,6 +148,7 @@ fn told(args: &Args, folder: &Path, tuning: &Tuning) -> Result<()> {
     let page = folder.join("tune.html");
     output::write(&page, report::tune::html(tuning)?)?;
     let mut sets = format!("# {}: what versus tune found for --slo {}\n", tuning.title.trim(), args.slo);
+    tuning.overrides.iter().for_each(|set| sets += &format!("{set}\n"));
     for stack in tuning.stacks {
         let best = stack.best.map(|best| &stack.trials[best]);
         let said = if best.is_some() { "" } else { ": none that keeps the target" };
@@ -279,14 +288,15 @@ impl Bench {
     }
 
     /// The best point of each stack.
-    fn tuned(&self, spaces: &[Space]) -> Result<Vec<Option<Point>>> {
+    /// The best of each stack, and whether its search was over.
+    fn tuned(&self, spaces: &[Space]) -> Result<Vec<(Option<Point>, bool)>> {
         *self.lock() = vec![Vec::new(); spaces.len()];
         let numbers: Vec<usize> = (0..spaces.len()).collect();
-        let best = Mutex::new(vec![None; spaces.len()]);
+        let best = Mutex::new(vec![(None, false); spaces.len()]);
         // A search is one trial after another; all combinations of one stack keep every core busy.
         let all = each(if self.exhaustive { 1 } else { self.jobs }, &numbers, &|index| {
             let found = match self.exhaustive {
-                true => self.all(&spaces[index], index),
+                true => self.all(&spaces[index], index).map(|best| (best, true)),
                 false => self.searched(&spaces[index], index),
             }?;
             best.lock().unwrap_or_else(PoisonError::into_inner)[index] = found;
@@ -318,7 +328,7 @@ impl Bench {
         Ok(trial)
     }
 
-    fn searched(&self, space: &Space, index: usize) -> Result<Option<Point>> {
+    fn searched(&self, space: &Space, index: usize) -> Result<(Option<Point>, bool)> {
         let attempt = |point: &[usize]| self.attempt(space, index, point);
         let mut search = Search::new(space.rungs(), space.start(), self.simulations, &attempt);
         let mut others = self.seeds[1..].to_vec();
@@ -326,15 +336,17 @@ impl Bench {
         search.run((2 * others.len()).min(self.simulations / 2))?;
         loop {
             let last = search.left() < 2 * others.len();
-            let Some(best) = (if last { search.safest() } else { search.best() }) else { return Ok(None) };
+            let Some(best) = (if last { search.safest() } else { search.best() }) else {
+                return Ok((None, search.is_over()));
+            };
             if search.left() < others.len() {
                 // Not under all seeds: that would be said of no other, either.
-                return Ok(None);
+                return Ok((None, false));
             }
             let (missed, simulated) = self.missed(space, index, &best, &mut others)?;
             search.spend(simulated);
             match missed {
-                None => return Ok(Some(best)),
+                None => return Ok((Some(best), search.is_over())),
                 Some(excess) => search.deny(&best, excess),
             }
             search.run(others.len().min(search.left()))?;
@@ -395,16 +407,17 @@ impl Bench {
     }
 
     /// What the report tells of each stack.
-    fn stacks(&self, spaces: &[Space], best: &[Option<Point>]) -> Vec<Stack> {
+    fn stacks(&self, spaces: &[Space], best: &[(Option<Point>, bool)]) -> Vec<Stack> {
         let all = std::mem::take(&mut *self.lock());
         let of = |(index, (space, trials)): (usize, (&Space, Tried))| {
-            let best = best.get(index).cloned().flatten();
+            let (best, over) = best.get(index).cloned().unwrap_or((None, false));
             Stack {
                 name: space.stack.clone(),
                 platform: space.platform.into(),
                 knobs: space.knobs.iter().map(|knob| (knob.name.clone(), knob.rungs.len())).collect(),
                 best: best.and_then(|best| trials.iter().position(|(point, _)| *point == best)),
                 trials: trials.into_iter().map(|(_, trial)| trial).collect(),
+                over,
                 notes: space.notes.clone(),
             }
         };

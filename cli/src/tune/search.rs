@@ -56,6 +56,8 @@ pub(super) struct Search<'a> {
     rungs: Vec<usize>,
     start: Point,
     known: BTreeMap<Point, Option<Score>>,
+    /// Whether nothing promised a saving when it was last asked.
+    over: bool,
     /// Trials that are left.
     left: usize,
     most: usize,
@@ -67,7 +69,17 @@ pub(super) struct Search<'a> {
 
 impl<'a> Search<'a> {
     pub(super) fn new(rungs: Vec<usize>, start: Point, most: usize, attempt: Try<'a>) -> Self {
-        Self { rungs, start, known: BTreeMap::new(), left: most, most, climbed: false, moved: 0.0, attempt }
+        Self {
+            rungs,
+            start,
+            known: BTreeMap::new(),
+            over: false,
+            left: most,
+            most,
+            climbed: false,
+            moved: 0.0,
+            attempt,
+        }
     }
 
     /// Trials that are left.
@@ -119,10 +131,19 @@ impl<'a> Search<'a> {
             self.climb(after.max(reserve))?;
         }
         while self.left > reserve {
-            let Some(point) = self.most_promising() else { return Ok(()) };
+            let Some(point) = self.most_promising() else {
+                self.over = true;
+                return Ok(());
+            };
+            self.over = false;
             self.look(&point)?;
         }
         Ok(())
+    }
+
+    /// Whether it ended because nothing more promised a saving.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
     }
 
     fn look(&mut self, point: &[usize]) -> Result<Option<Score>> {

@@ -20,7 +20,7 @@ const BLAMED: [(&str, &[&str], &str); 15] = [
     ("stories/integration-loop", &["stacks.ecs-memory.tasks=20"], "ecs-memory latency-max above"),
     (
         "stories/login-and-recovery",
-        &["stacks.together.memory=256MB"],
+        &["stacks.together.memory=256 MB"],
         "together login/cost-per-million above",
     ),
     (

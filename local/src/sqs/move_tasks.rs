@@ -237,9 +237,8 @@ async fn run(queues: Arc<Queues>, source: Arc<SharedQueue>, task: Arc<Task>) {
         if count == 0 {
             break State::Completed;
         }
-        if let Err(reason) =
-            messages.into_iter().try_for_each(|message| pass_on(&queues, &source, &task, &message))
-        {
+        if let Err((left, reason)) = pass_all_on(&queues, &task, &messages) {
+            source.restore(left.iter().map(|message| Message::clone(message)));
             break State::Failed(reason);
         }
         match task.per_second {
@@ -252,19 +251,25 @@ async fn run(queues: Arc<Queues>, source: Arc<SharedQueue>, task: Arc<Task>) {
     *task.state() = state;
 }
 
-/// Sends a message where the task says, or puts it back.
-fn pass_on(
+/// Sends messages where the task says, up to the first that cannot be sent: it and those behind it are left.
+fn pass_all_on<'a>(
     queues: &Queues,
-    source: &SharedQueue,
     task: &Task,
-    message: &Message,
-) -> Result<(), &'static str> {
+    messages: &'a [Arc<Message>],
+) -> Result<(), (&'a [Arc<Message>], &'static str)> {
+    for (index, message) in messages.iter().enumerate() {
+        pass_on(queues, task, message).map_err(|reason| (&messages[index..], reason))?;
+    }
+    Ok(())
+}
+
+fn pass_on(queues: &Queues, task: &Task, message: &Message) -> Result<(), &'static str> {
     let name = task.destination.as_deref().or(message.dead_letter_source.as_deref());
     let destination = match name {
         None => Err("CouldNotDetermineMessageSource"),
         Some(name) => queues.get(name).ok_or("AWS.SimpleQueueService.NonExistentQueue"),
     };
-    let destination = destination.inspect_err(|_| source.restore([message.clone()]))?;
+    let destination = destination?;
     let message = Message { received_before: 0, dead_letter_source: None, ..message.clone() };
     let message = queues.identify(message);
     if destination.is_fifo() {

@@ -163,6 +163,10 @@ async fn receive(
             }
             _ => {}
         }
+        // Whoever deletes the queue wakes those that wait for its messages.
+        if queue.is_deleted() {
+            return Err(Kind::QueueDoesNotExist.because("The specified queue does not exist."));
+        }
         if wait == 0 || timeout_at(until, queue.arrived()).await.is_err() {
             queue.count_empty_receives(1);
             return Ok(Vec::new());

@@ -116,6 +116,14 @@ fn pods_fit(t: &Table<'_>, eks: &Eks) {
             t.problem("pods", format!("{pods} is above keda.max-pods, {most}; lower this or raise that"));
         }
     }
+    let room = eks.max_nodes.saturating_mul(eks.pods_per_node().max(1));
+    if eks.warm_start && eks.pods > room {
+        let text = format!(
+            "{} that run from the start do not fit max-nodes, which has room for {room}; lower this or raise that",
+            eks.pods
+        );
+        t.problem("pods", text);
+    }
     let name = eks.instance_type.name;
     let (millicpu, memory_mb, _) = eks.allocatable();
     let vcpus = f64::from(eks.cpu_units) / 1024.0;

@@ -195,6 +195,13 @@ impl Cluster {
         nodes.into_iter().map(|node| node.1).collect()
     }
 
+    /// No pod waits: a batch or a scan that was to come has nothing to decide.
+    pub(super) fn nobody_waits(&mut self) {
+        if let Law::Nodes(law) = &mut self.law {
+            law.forget();
+        }
+    }
+
     /// Removes nodes that have been empty for long enough; the least stay.
     pub(super) fn retire(&mut self, now: Nanos) {
         let Law::Nodes(law) = &self.law else { return };

@@ -252,6 +252,15 @@ impl Control {
     /// The task has exited, or was killed.
     pub fn exited(&mut self, now: Nanos, task: TaskId) {
         self.service.exited(now, task);
+        if self.service.are_pods() {
+            self.service.reconcile(now, &mut self.account, &mut self.commands);
+        }
+    }
+
+    /// Whether the end of a unit can make for commands.
+    #[must_use]
+    pub fn replaces_at_once(&self) -> bool {
+        self.service.are_pods()
     }
 
     /// The task's program has died by itself; false if the task did not run. The service starts another.

@@ -33,6 +33,8 @@ pub(super) struct Launch {
     pub(super) stop_timeout: Nanos,
     pub(super) interruption: Option<Sampler>,
     pub(super) billing_minimum: Nanos,
+    /// Whether a deployment is a Kubernetes one: a quarter more at a time, a quarter missing.
+    pub(super) rolls_by_quarters: bool,
 }
 
 impl Launch {
@@ -61,6 +63,7 @@ impl Launch {
             stop_timeout: ecs.stop_timeout,
             interruption: spot.then(|| Sampler::exponential((HOUR as f64 / hourly) as Nanos)),
             billing_minimum: beliefs.ecs_billing_minimum,
+            rolls_by_quarters: false,
         }
     }
 
@@ -75,6 +78,7 @@ impl Launch {
             stop_timeout: group.stop_timeout,
             interruption: None,
             billing_minimum: beliefs.ec2_billing_minimum,
+            rolls_by_quarters: false,
         }
     }
 
@@ -90,6 +94,7 @@ impl Launch {
             stop_timeout: eks.stop_timeout,
             interruption: None,
             billing_minimum: 0,
+            rolls_by_quarters: true,
         }
     }
 }

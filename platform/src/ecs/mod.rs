@@ -213,7 +213,8 @@ impl Service {
         }
         // While a new version takes over, those that it replaces are not too many.
         let mut active = self.running() + self.pending() - self.outdated;
-        while active < self.desired {
+        let most = self.most_of_all();
+        while active < self.desired && self.running() + self.pending() < most {
             active += 1;
             let task = self.create(State::Waiting, 0);
             self.waiting.push_back(task);
@@ -290,7 +291,15 @@ impl Service {
         {
             let again = cluster.provision(now, waiting, &mut self.stream);
             out.extend(again.into_iter().map(|at| Command::Wake { at }));
+        } else if let Some(cluster) = &mut self.laws.cluster {
+            cluster.nobody_waits();
         }
+    }
+
+    /// Whether units are pods: room that one leaves is taken at once.
+    #[must_use]
+    pub fn are_pods(&self) -> bool {
+        self.laws.rolls_by_quarters
     }
 
     /// Whether each unit is capacity that is billed, and not placed on instances that are.

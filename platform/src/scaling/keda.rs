@@ -102,15 +102,17 @@ impl Keda {
     pub fn look(&mut self, now: Nanos, reading: Reading) -> Option<Nanos> {
         let in_flight = if self.rules.scale_on_in_flight { reading.not_visible } else { 0 };
         let there = now + self.lag;
-        let before = self.calls;
+        let mut looked = false;
         for (clock, period, at) in &mut self.clocks {
             if *at == now {
                 *at += *period;
-                self.calls += 1;
+                looked = true;
+                // Without pods there is nothing to scale, and the autoscaler does not ask.
+                self.calls += u64::from(*clock == Clock::Poll || self.desired > 0);
                 self.seen.push_back((there, *clock, reading.visible + in_flight));
             }
         }
-        (self.calls > before).then_some(there)
+        looked.then_some(there)
     }
 
     /// Acts on what KEDA knows by now.

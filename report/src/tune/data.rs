@@ -44,6 +44,7 @@ pub fn json(tuning: &Tuning) -> Value {
     json!({
         "about": "SIMULATED tuning of versus: virtual time, modelled platforms, no AWS involved.",
         "title": tuning.title,
+        "set": tuning.overrides,
         "seeds": tuning.seeds,
         "targets": tuning.targets.iter().map(|target| json!({
             "metric": target.metric.name,
@@ -64,6 +65,7 @@ fn of_stack(tuning: &Tuning, stack: &Stack) -> Value {
         "knobs": stack.knobs.iter().map(|(key, values)| json!({ "key": key, "values": values })).collect::<Vec<_>>(),
         "combinations": stack.combinations(),
         "simulations": stack.trials.len(),
+        "search-over": stack.over,
         "keeps": stack.best.is_some(),
         "best": stack.found().map(|trial| of_trial(tuning, trial)),
         "under-each-seed": seeds.iter().map(|trial| of_trial(tuning, trial)).collect::<Vec<_>>(),

@@ -19,6 +19,8 @@ pub use text::text;
 pub struct Tuning<'a> {
     /// The scenario's title.
     pub title: &'a str,
+    /// What the command line set at every trial, before what was tried.
+    pub overrides: &'a [String],
     /// The seeds; the first is that of the search.
     pub seeds: &'a [u64],
     /// What has to be kept.
@@ -42,6 +44,8 @@ pub struct Stack {
     pub trials: Vec<Trial>,
     /// The cheapest that kept everything under every seed: its trial under the first.
     pub best: Option<usize>,
+    /// Whether the search ended because nothing more promised a saving, not because its simulations were used up.
+    pub over: bool,
     /// What it would be good to know about the knobs.
     pub notes: Vec<String>,
 }
@@ -78,6 +82,11 @@ impl Stack {
         };
         let all = self.trials.iter().enumerate().filter(|(_, trial)| trial.seed == first);
         all.min_by(|a, b| worst(a.0).total_cmp(&worst(b.0))).map(|(_, trial)| trial)
+    }
+
+    /// Whether a configuration did not keep everything under one of the seeds that it was tried under.
+    fn missed(&self, trial: &Trial) -> bool {
+        self.trials.iter().any(|other| other.overrides == trial.overrides && !other.judged.holds())
     }
 
     /// The trial of the scenario's own configuration.

@@ -65,7 +65,9 @@ fn best(tuning: &Tuning) -> Figure {
         || "No stack keeps the target.".into(),
         |stack| {
             let month = costs(&stack).map_or_else(String::new, format::usd);
-            format!("Each at its best, {} costs least: {month} a month.", stack.name)
+            let over = tuning.stacks.iter().all(|stack| stack.over);
+            let best = if over { "Each at its best" } else { "Each at the best found" };
+            format!("{best}, {} costs least: {month} a month.", stack.name)
         },
     );
     let mut figure = Figure::without_data("best", "Each stack at its best", "Best", take);

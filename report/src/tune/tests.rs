@@ -31,6 +31,7 @@ fn stack(name: &str, trials: Vec<Trial>, best: Option<usize>) -> Stack {
         knobs: vec![("tasks".into(), 5), ("cpu and memory".into(), 4)],
         trials,
         best,
+        over: true,
         notes: Vec::new(),
     }
 }
@@ -48,7 +49,7 @@ fn stacks() -> Vec<Stack> {
 }
 
 fn tuning<'a>(stacks: &'a [Stack], targets: &'a [Target]) -> Tuning<'a> {
-    Tuning { title: "Made up", seeds: &[1, 2], targets, stacks, exhaustive: false }
+    Tuning { title: "Made up", overrides: &[], seeds: &[1, 2], targets, stacks, exhaustive: false }
 }
 
 #[test]

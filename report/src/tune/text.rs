@@ -16,6 +16,9 @@ pub fn text(tuning: &Tuning) -> String {
         targets.join(", ")
     );
     let _ = writeln!(out, "Under {}", seeds(tuning.seeds));
+    if !tuning.overrides.is_empty() {
+        let _ = writeln!(out, "With {}", tuning.overrides.join(", "));
+    }
     tuning.stacks.iter().for_each(|stack| of_stack(&mut out, tuning, stack));
     out.push('\n');
     ranking(&mut out, tuning.stacks);
@@ -34,7 +37,12 @@ fn of_stack(out: &mut String, tuning: &Tuning, stack: &Stack) {
     match (stack.found(), stack.nearest()) {
         (Some(best), _) => found(out, tuning, stack, best),
         (None, Some(nearest)) => {
-            let _ = writeln!(out, "  no configuration that was tried keeps it; the nearest:");
+            let open = if nearest.judged.holds() && !stack.missed(nearest) {
+                "keeps it under the first seed, and the simulations did not do for the others (--simulations):"
+            } else {
+                "no configuration that was tried keeps it; the nearest:"
+            };
+            let _ = writeln!(out, "  {open}");
             let _ = writeln!(out, "  {}", nearest.arguments());
             let missed = stack
                 .trials
@@ -49,6 +57,12 @@ fn of_stack(out: &mut String, tuning: &Tuning, stack: &Stack) {
         }
     }
     tried(out, tuning, stack);
+    if !stack.over {
+        let _ = writeln!(
+            out,
+            "  the search was not over when its simulations were used up: a cheaper one is possible (--simulations)"
+        );
+    }
     for note in &stack.notes {
         let _ = writeln!(out, "  {note}");
     }
@@ -121,14 +135,18 @@ fn ranking(out: &mut String, stacks: &[Stack]) {
         .collect();
     known.sort_by(|a, b| a.1.total_cmp(&b.1));
     let Some(((first, least), others)) = known.split_first() else {
-        out.push_str("No verdict: no stack keeps the target.\n");
+        out.push_str("No verdict: no stack is known to keep the target.\n");
         return;
     };
-    let _ = writeln!(out, "Each at its best: {first} costs least, {} a month.", format::usd(*least));
+    let best =
+        if stacks.iter().all(|stack| stack.over) { "Each at its best" } else { "Each at the best found" };
+    let _ = writeln!(out, "{best}: {first} costs least, {} a month.", format::usd(*least));
     for (name, usd) in others {
         let _ = writeln!(out, "  {name}: {}, {}", format::usd(*usd), format::difference(*usd, *least));
     }
     for stack in stacks.iter().filter(|stack| stack.best.is_none()) {
-        let _ = writeln!(out, "  {}: does not keep the target", stack.name);
+        let open = stack.nearest().is_some_and(|trial| trial.judged.holds() && !stack.missed(trial));
+        let why = if open { "was not looked at under all seeds" } else { "does not keep the target" };
+        let _ = writeln!(out, "  {}: {why}", stack.name);
     }
 }

@@ -62,7 +62,7 @@ impl EcsStack {
     }
 
     /// Does what the service asked for; stopping a task can make it ask for more.
-    fn obey(&mut self, now: Nanos) {
+    pub(super) fn obey(&mut self, now: Nanos) {
         while let Some(command) = self.control.command() {
             match command {
                 Command::Start { task, at } => _ = self.world.events.push(at, kind::START, task),

@@ -100,6 +100,9 @@ impl EcsStack {
     pub(super) fn exit(&mut self, now: Nanos, task: TaskId) {
         self.leave(task);
         self.control.exited(now, task);
+        if self.control.replaces_at_once() {
+            self.obey(now);
+        }
     }
 
     pub(super) fn leave(&mut self, task: TaskId) {

@@ -3,7 +3,7 @@
 use crate::worlds::{instant, scenario, simulate, stack};
 use model::run::{ActivityKind, StackRun};
 use model::scenario::{
-    AlarmMetric, AutoScalingGroup, Distribution, Eks, Keda, NodeProvisioner, Parameters, Platform,
+    AlarmMetric, AutoScalingGroup, Distribution, Eks, Fault, Keda, NodeProvisioner, Parameters, Platform,
     ScalingPolicy, Scenario, TargetTracking, Worker, load,
 };
 use model::series::metric;
@@ -152,4 +152,32 @@ fn a_long_warm_up_holds_a_group_back() {
     };
     let (short, long) = (peak(0), peak(10 * MINUTE));
     assert!(short > long && long > 1.0, "{short} without a warm-up, {long} with ten minutes");
+}
+
+/// A Deployment replaces its pods by quarters: it needs no room for a second generation, and what a pod leaves is taken
+/// at once.
+#[test]
+fn a_deployment_on_a_full_node_comes_to_its_end() {
+    let eks = Eks { pods: 7, min_nodes: 1, max_nodes: 1, keda: None, ..Eks::default() };
+    assert_eq!(eks.pods_per_node(), 7, "the node is full");
+    let world = scenario(5.0, 20 * MINUTE, Distribution::Constant(100 * MILLISECOND), vec![]);
+    let fault = Fault {
+        stack: None,
+        from: 5 * MINUTE,
+        until: 5 * MINUTE,
+        kind: model::scenario::FaultKind::Deployment,
+    };
+    let stacks = vec![stack("eks", Platform::Eks(eks))];
+    let run = simulate(&Scenario { stacks, faults: vec![fault], ..world }).run;
+    let stack = &run.stacks[0];
+    let after = |name: &str, from: Nanos, until: Nanos| -> Vec<f64> {
+        let points = &stack.series(name).unwrap().points;
+        points.iter().filter(|p| (from..until).contains(&p.0)).map(|p| p.1).collect()
+    };
+    assert!(after(metric::DRAINING_TASKS, 5 * MINUTE, 7 * MINUTE).iter().any(|count| *count > 0.0));
+    let running = after(metric::RUNNING_TASKS, 5 * MINUTE, 7 * MINUTE);
+    assert!(running.iter().all(|count| *count >= 5.0), "a quarter may be missing: {running:?}");
+    // All is over within two minutes, where waiting for the full minute would have taken seven.
+    assert!(after(metric::PENDING_TASKS, 7 * MINUTE, 20 * MINUTE).iter().all(|count| *count == 0.0));
+    assert!(after(metric::RUNNING_TASKS, 7 * MINUTE, 20 * MINUTE).iter().all(|count| *count == 7.0));
 }
