@@ -107,7 +107,7 @@ pub(crate) fn collect(args: &Args) -> Result<Ended> {
         &stacks,
         None,
         &options,
-        &Going { stopped, folders, load_over: Cell::new(args.load_over) },
+        &Going { stopped, run: &args.run, sends: &args.sends, folders, load_over: Cell::new(args.load_over) },
     )?;
     judge(&args.run, &[run], report::Options { free_tier: args.free_tier }, args.quiet)
 }
@@ -115,6 +115,9 @@ pub(crate) fn collect(args: &Args) -> Result<Ended> {
 /// How the collection goes on.
 struct Going<'a> {
     stopped: Arc<AtomicBool>,
+    /// The run, and the folders of other seeders of it.
+    run: &'a Path,
+    sends: &'a [PathBuf],
     /// Where seeders wrote.
     folders: Vec<&'a Path>,
     /// Whether they are known to be gone.
@@ -131,6 +134,11 @@ impl Course for Going<'_> {
             self.load_over.set(collector::seeders_are_gone(&self.folders));
         }
         self.load_over.get()
+    }
+
+    fn gather(&self) -> Result<()> {
+        // What they sent after the collection began.
+        if self.sends.is_empty() { Ok(()) } else { collector::merge(self.run, self.sends).map(drop) }
     }
 }
 

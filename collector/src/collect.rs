@@ -63,7 +63,8 @@ pub trait Course {
     /// Whether to end at once.
     fn stopped(&self) -> bool;
 
-    /// Whether the load was cut short: nothing more will be sent, though the plan has more.
+    /// Whether somebody ended the load: nothing more will be sent, and all that was sent has been told. Whether the plan
+    /// had more is for the counts to say.
     fn load_ended(&self) -> bool {
         false
     }
@@ -71,6 +72,14 @@ pub trait Course {
     /// Whether nobody sends any more, though the plan may have more: whoever sent was killed.
     fn load_over(&self) -> bool {
         false
+    }
+
+    /// Is called once, when [`Self::load_over`] is first true: brings into the folder what was sent from others.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    fn gather(&self) -> Result<()> {
+        Ok(())
     }
 
     /// Is told what the stacks used so far, and how far each has come, every `sample_every`.
@@ -164,6 +173,8 @@ struct Collecting<'a> {
     options: Options,
     load_end: Nanos,
     deadline: Nanos,
+    /// Whether nobody sends any more; the counts are of after that.
+    over: bool,
     board: Board,
     /// How long each stack takes for what it has.
     drains: Vec<Drain>,
@@ -208,6 +219,7 @@ impl<'a> Collecting<'a> {
             options,
             load_end,
             deadline: load_end + scenario.drain_max,
+            over: false,
             board: Board::new(&names, options.quiet),
             queue_calls: 0,
             metrics_asked: 0,
@@ -278,8 +290,9 @@ impl<'a> Collecting<'a> {
             if look {
                 next_look = now + nanos(self.options.look_every);
             }
-            let cut = course.load_ended();
-            let over = cut || course.load_over();
+            let over = self.is_over(course)?;
+            // A load that somebody ended after its last message was not cut short.
+            let cut = course.load_ended() && self.is_cut_short();
             if cut || over && self.is_cut_short() {
                 self.cut_at(now, cut);
             }
@@ -302,6 +315,17 @@ impl<'a> Collecting<'a> {
                 return Ok(Ended::CutShort);
             }
         }
+    }
+
+    /// Whether nobody sends any more. What another process sent since this one began is counted first: by the old counts
+    /// the load would be cut short, and drained.
+    fn is_over(&mut self, course: &dyn Course) -> Result<bool> {
+        if !self.over && course.load_over() {
+            course.gather()?;
+            lock(self.collector).recount()?;
+            self.over = true;
+        }
+        Ok(self.over)
     }
 
     /// Whether messages of the plan are not known to have been sent.

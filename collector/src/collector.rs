@@ -68,9 +68,13 @@ impl Collector {
         let Some(one) = self.stacks.get_mut(stack) else { return Ok(()) };
         one.records = None;
         folder::remove(&one.place.join(journal::RECORDS))?;
-        let planned = one.counters.progress.planned;
-        one.counters = Counters::new(planned);
         one.recount()
+    }
+
+    /// Counts anew what the folder holds: what another process sent meanwhile nobody told this one.
+    pub(crate) fn recount(&mut self) -> Result<()> {
+        self.flush()?;
+        self.stacks.iter_mut().try_for_each(Stack::recount)
     }
 
     fn open(folder: &Path, manifest: &Manifest, state: State) -> Result<Self> {
@@ -200,8 +204,9 @@ impl Stack {
         }
     }
 
-    /// Counts what is in the journal already.
+    /// Counts what is in the journal, and nothing else.
     fn recount(&mut self) -> Result<()> {
+        self.counters = Counters::new(self.counters.progress.planned);
         let open = |name: &str| {
             let path = self.place.join(name);
             if !path.exists() {

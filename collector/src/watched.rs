@@ -343,10 +343,16 @@ impl Watched {
         }
     }
 
-    /// What is asked when all is over.
-    pub(crate) async fn last_word(&mut self, clients: &Clients, now: Nanos, totals: &Totals) -> Vec<Entry> {
+    /// What is asked when all is over, which it was for the stack at `until`.
+    pub(crate) async fn last_word(
+        &mut self,
+        clients: &Clients,
+        now: Nanos,
+        until: Nanos,
+        totals: &Totals,
+    ) -> Vec<Entry> {
         let mut told = self.tasks(clients, now, nanos(std::time::Duration::from_secs(1))).await;
-        told.extend(self.meter.tasks.starts(self.started_ns).into_iter().map(Entry::Point));
+        told.extend(self.meter.tasks.starts(self.started_ns, until).into_iter().map(Entry::Point));
         if let Some((cluster, service)) = self.deployed.service.clone() {
             let done = scaling::activities(
                 &clients.scaling,

@@ -88,7 +88,9 @@ const WORDS: usize = BINS / BLOCK / 64;
 /// Adds histograms up. One serves for many: what it has room for is cleared as it is taken.
 #[derive(Debug)]
 pub struct Merger {
-    counts: Vec<u64>,
+    /// A bin holds at most four billion samples, which is four times the most messages of a scenario: half the memory
+    /// is half of what a merge waits for.
+    counts: Vec<u32>,
     /// A bit for each block of bins that is not empty.
     touched: [u64; WORDS],
 }
@@ -103,7 +105,16 @@ impl Merger {
     /// Adds the samples of one window.
     #[inline]
     pub fn add(&mut self, counts: &Counts) {
-        counts.bins().for_each(|(bin, count)| self.count(bin, count));
+        // Bins ascend, and a block holds many of them: noted once each, blocks are not what a merge waits for.
+        let mut noted = usize::MAX;
+        for (bin, count) in counts.bins() {
+            self.counts[bin] = self.counts[bin].saturating_add(count as u32);
+            let block = bin / BLOCK;
+            if block != noted {
+                self.touched[block / 64] |= 1 << (block % 64);
+                noted = block;
+            }
+        }
     }
 
     /// Adds what was merged before.
@@ -113,7 +124,7 @@ impl Merger {
 
     #[inline]
     fn count(&mut self, bin: usize, count: u64) {
-        self.counts[bin] += count;
+        self.counts[bin] = self.counts[bin].saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
         self.touched[bin / BLOCK / 64] |= 1 << (bin / BLOCK % 64);
     }
 
@@ -127,7 +138,7 @@ impl Merger {
                 *touched &= *touched - 1;
                 for (bin, count) in self.counts[first..first + BLOCK].iter_mut().enumerate() {
                     if *count > 0 {
-                        sum += std::mem::take(count);
+                        sum += u64::from(std::mem::take(count));
                         merged.bins.push((first + bin) as u32);
                         merged.up_to.push(sum);
                     }

@@ -165,10 +165,15 @@ struct Going<'a> {
 
 impl Going<'_> {
     fn cut(&self, why: &str) {
+        let does = if self.is_sending() { "sends no more and drains" } else { "all is sent; drains" };
         self.stop.request();
         if !self.over.replace(true) {
-            eprintln!("versus: {why}; sends no more and drains the queues; Ctrl-C ends it at once");
+            eprintln!("versus: {why}; {does} the queues; Ctrl-C ends it at once");
         }
+    }
+
+    fn is_sending(&self) -> bool {
+        self.sending.load(Ordering::Acquire)
     }
 }
 
@@ -183,11 +188,13 @@ impl Course for Going<'_> {
 
     fn load_ended(&self) -> bool {
         let cut = self.stop.requested() || self.failed.load(Ordering::Acquire);
-        cut && !self.sending.load(Ordering::Acquire)
+        cut && !self.is_sending()
     }
 
     fn used(&self, now: Nanos, usage: &[Usage], progress: &[Progress]) {
+        // What has been sent costs what it costs: cutting would save nothing and spoil the run.
         if let Some(limit) = &self.limit
+            && self.is_sending()
             && let Some(spent) = limit.reached(now, usage, progress)
         {
             self.cut(&format!("about {spent:.4} US dollars are spent, and --max-cost is {:.4}", limit.usd));
@@ -240,8 +247,7 @@ impl Limit {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_the_drain_will_cost_is_kept_back() {
+    fn limit(usd: f64) -> Limit {
         let forecast = Forecast {
             mean: 1.0,
             low: 1.0,
@@ -252,8 +258,29 @@ mod tests {
             length: 1_000 * SECOND,
         };
         let prices = Prices::for_region("us-east-1").expect("prices");
-        let drain_max = 900 * SECOND;
-        let limit = |usd: f64| Limit { usd, drain_max, prices: prices.clone(), forecast: forecast.clone() };
+        Limit { usd, drain_max: 900 * SECOND, prices, forecast }
+    }
+
+    #[test]
+    fn what_is_sent_already_is_not_cut_for_its_cost() {
+        let (interrupts, failed) = (AtomicU32::new(0), AtomicBool::new(false));
+        for is_sending in [true, false] {
+            let (stop, sending) = (Stop::default(), AtomicBool::new(is_sending));
+            let going = Going {
+                interrupts: &interrupts,
+                stop: stop.clone(),
+                sending: &sending,
+                failed: &failed,
+                limit: Some(limit(0.1)),
+                over: Cell::new(false),
+            };
+            going.used(500 * SECOND, &[], &[]);
+            assert_eq!(stop.requested(), is_sending);
+        }
+    }
+
+    #[test]
+    fn what_the_drain_will_cost_is_kept_back() {
         let now = 500 * SECOND;
         // Half is spent; a minute of drain is 0.06 more.
         assert_eq!(limit(0.57).reached(now, &[], &[]), None);

@@ -86,12 +86,15 @@ impl Tasks {
         counts(client, cluster, service).await
     }
 
-    /// How long the tasks that lived during the run took to start, by the parts that ECS tells: a point each, at the
-    /// instant that the task was asked for, or at 0 if that was before the run.
-    pub(crate) fn starts(&self, started_ns: u64) -> Vec<Point> {
-        let lived = |task: &&Task| task.stopped.is_none_or(|at| at > started_ns);
-        let mut all: Vec<&Task> =
-            self.all.values().filter(|task| task.created.is_some()).filter(lived).collect();
+    /// How long the tasks that lived during the run, from 0 to `until`, took to start, by the parts that ECS tells: a
+    /// point each, at the instant that the task was asked for, or at 0 if that was before the run. What was asked for
+    /// after the run is no answer to its load.
+    pub(crate) fn starts(&self, started_ns: u64, until: Nanos) -> Vec<Point> {
+        let lived = |task: &&Task| {
+            task.created.is_some_and(|at| at.saturating_sub(started_ns) < until)
+                && task.stopped.is_none_or(|at| at > started_ns)
+        };
+        let mut all: Vec<&Task> = self.all.values().filter(lived).collect();
         all.sort_by_key(|task| task.created);
         let mut points = Vec::new();
         let mut next = 0;
@@ -196,9 +199,11 @@ mod tests {
         let both = run + 5 * SECOND;
         let before = task(run - 60 * SECOND, Some(run - 25 * SECOND));
         let over = Task { stopped: Some(run - SECOND), ..before.clone() };
-        let all = [before, over, task(both, Some(both + 32 * SECOND)), task(both, None)];
+        let until = 50 * SECOND;
+        let after = task(run + until, Some(run + until + 32 * SECOND));
+        let all = [before, over, task(both, Some(both + 32 * SECOND)), task(both, None), after];
         let all = all.into_iter().enumerate().map(|(n, task)| (n.to_string(), task)).collect();
-        let starts = Tasks { all }.starts(run);
+        let starts = Tasks { all }.starts(run, until);
         let of = |metric: &str| -> Vec<(Nanos, f64)> {
             starts.iter().filter(|one| one.metric == metric).map(|one| (one.t, one.value)).collect()
         };

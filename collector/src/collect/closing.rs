@@ -56,9 +56,10 @@ impl Collecting<'_> {
         for number in 0..self.stacks.len() {
             // Reports of the last invocations come after the records of their messages.
             self.rest_of_log(number).await?;
+            let until = lock(self.collector).end(number).unwrap_or(now.min(self.deadline));
             let stack = &mut self.stacks[number];
             let none = Totals::new();
-            let told = stack.last_word(&self.clients, now, totals.get(number).unwrap_or(&none)).await;
+            let told = stack.last_word(&self.clients, now, until, totals.get(number).unwrap_or(&none)).await;
             self.queue_calls += 1;
             told.into_iter().try_for_each(|entry| self.take(number, entry))?;
         }

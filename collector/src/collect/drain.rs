@@ -12,6 +12,8 @@ use std::collections::VecDeque;
 pub(super) struct Drain {
     /// When, and how many until then; the first is as old as a depth may be, or older.
     sent: VecDeque<(Nanos, u64)>,
+    /// When nothing had been sent yet, for the last time: a plan may begin idle, and that is no time to work in.
+    idle_until: Nanos,
 }
 
 impl Drain {
@@ -24,21 +26,29 @@ impl Drain {
         depth: Option<u64>,
         stale: Nanos,
     ) -> Option<Nanos> {
+        if progress.sent == 0 {
+            self.idle_until = now;
+        }
+        let begun = self.idle_until;
         self.sent.push_back((now, progress.sent));
         while self.sent.get(1).is_some_and(|(at, _)| at + stale <= now) {
             self.sent.pop_front();
         }
         if progress.done > 0 {
-            return Some(at_rate(progress.outstanding, progress.done, now));
+            return Some(at_rate(progress.outstanding, progress.done, now.saturating_sub(begun)));
         }
         let (then, sent) = *self.sent.front()?;
         // Until then even a stack that keeps up may seem to do nothing.
-        if now < 2 * stale || then + stale > now {
+        if now < begun + 2 * stale || then + stale > now {
+            return None;
+        }
+        // Nothing that was sent is old enough to be known as gone: that is not to do nothing.
+        if sent == 0 {
             return None;
         }
         let depth = depth?;
         let left = depth + progress.sent.saturating_sub(sent);
-        Some(at_rate(left, sent.saturating_sub(depth), then))
+        Some(at_rate(left, sent.saturating_sub(depth), then.saturating_sub(begun)))
     }
 }
 
@@ -83,6 +93,21 @@ mod tests {
         assert!((620 * SECOND..=900 * SECOND).contains(&rest), "{rest}");
         // It does nothing.
         assert_eq!(after(600, |t| 100 * t), Some(Nanos::MAX));
+    }
+
+    #[test]
+    fn a_load_that_begins_late_is_measured_from_its_beginning() {
+        let idle: u64 = 600;
+        let (mut silent, mut told) = (Drain::default(), Drain::default());
+        for t in 1..=idle + 600 {
+            let sent = 100 * t.saturating_sub(idle);
+            let progress = Progress { sent, ..Progress::default() };
+            let rest = silent.rest(t * SECOND, &progress, Some(0), STALE);
+            assert_eq!(rest, (t >= idle + 120).then_some(60 * SECOND), "{t}");
+            let progress = Progress { done: sent / 2, outstanding: sent / 2, ..progress };
+            let rest = told.rest(t * SECOND, &progress, Some(0), STALE);
+            assert_eq!(rest.filter(|_| sent > 0), (sent > 0).then(|| (t - idle) * SECOND), "{t}");
+        }
     }
 
     #[test]

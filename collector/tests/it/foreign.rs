@@ -4,13 +4,16 @@ use crate::cloudwatch::{config, field, page, result, serve};
 use crate::join::rows;
 use crate::lab::{Folder, origin, provenance, scenario};
 use ciborium::Value;
-use collector::{Deployed, Options, collect};
+use collector::{Course, Deployed, Options, Progress, collect};
 use model::journal::{Entry, MessageId, Record, Sent};
-use model::plan::Plan;
+use model::plan::{Arrival, Plan};
 use model::series::metric;
-use model::time::{MILLISECOND, SECOND};
+use model::time::{MILLISECOND, Nanos, SECOND};
+use model::usage::Usage;
 use std::fs::File;
 use std::io::Write;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const SCENARIO: &str = r#"
@@ -59,16 +62,7 @@ fn a_run_on_a_foreign_queue_is_collected_to_its_end() {
     let mut files = ["ecs", "lambda"].map(|name| File::create(output.0.join(name)).unwrap());
     for arrival in Plan::new(&scenario) {
         for (stack, file) in files.iter_mut().enumerate() {
-            let sent = Sent {
-                seq: arrival.seq,
-                scheduled_at: arrival.at,
-                issued_at: arrival.at,
-                answered_at: arrival.at + MILLISECOND,
-                attempts: 1,
-                message: Some(MessageId(u128::from(arrival.seq))),
-                error: None,
-            };
-            seeder.take(stack, Entry::Sent(sent)).unwrap();
+            seeder.take(stack, sent(&arrival)).unwrap();
             let line = serde_json::to_string(&record(arrival.seq, started_ns, arrival.at)).unwrap();
             write!(file, "\nstarted\n{line}").unwrap();
         }
@@ -132,6 +126,91 @@ fn a_run_on_a_foreign_queue_is_collected_to_its_end() {
     let detail =
         |name: &str| &run.manifest.checks.iter().find(|check| check.name.contains(name)).unwrap().detail;
     assert_eq!(detail("negative"), "ecs: none; lambda: none, 20 starts go by two clocks of AWS");
+}
+
+fn sent(arrival: &Arrival) -> Entry {
+    Entry::Sent(Sent {
+        seq: arrival.seq,
+        scheduled_at: arrival.at,
+        issued_at: arrival.at,
+        answered_at: arrival.at + MILLISECOND,
+        attempts: 1,
+        message: Some(MessageId(u128::from(arrival.seq))),
+        error: None,
+    })
+}
+
+/// Another process that sends its last messages beside a collection, and is gone; its workers end later.
+struct Beside<F: Fn(usize)> {
+    looks: AtomicUsize,
+    at_look: F,
+}
+
+impl<F: Fn(usize)> Course for Beside<F> {
+    fn stopped(&self) -> bool {
+        false
+    }
+
+    fn load_over(&self) -> bool {
+        self.looks.load(Ordering::Relaxed) > 2
+    }
+
+    fn used(&self, _: Nanos, _: &[Usage], _: &[Progress]) {
+        (self.at_look)(self.looks.fetch_add(1, Ordering::Relaxed));
+    }
+}
+
+#[test]
+fn what_is_sent_after_a_collection_began_is_waited_for() {
+    let folder = Folder::new("beside");
+    let scenario = scenario(SCENARIO);
+    let started_ns = now_ns();
+    let manifest = collector::manifest(&scenario, &provenance(SCENARIO));
+    let seeder = Mutex::new(collector::begin(&folder.0, &manifest, &origin(started_ns)).unwrap());
+    let output = Folder::new("beside-output");
+    let file = Mutex::new(File::create(output.0.join("records")).unwrap());
+    let arrivals: Vec<Arrival> = Plan::new(&scenario).collect();
+    let send = |some: &[Arrival]| {
+        let mut seeder = seeder.lock().unwrap();
+        for arrival in some {
+            (0..2).for_each(|stack| seeder.take(stack, sent(arrival)).unwrap());
+        }
+        seeder.flush().unwrap();
+    };
+    let work = |some: &[Arrival]| {
+        for arrival in some {
+            let line = serde_json::to_string(&record(arrival.seq, started_ns, arrival.at)).unwrap();
+            writeln!(file.lock().unwrap(), "{line}").unwrap();
+        }
+    };
+    let (first, last) = arrivals.split_at(10);
+    send(first);
+    work(first);
+    let beside = Beside {
+        looks: AtomicUsize::new(0),
+        at_look: |look| match look {
+            1 => send(last),
+            // Long after the plan's end: until then all is done that was sent when the collection began.
+            30 => work(last),
+            _ => {}
+        },
+    };
+    let options = Options {
+        metrics: false,
+        sample_every: Duration::from_millis(50),
+        consistent_after: Duration::from_millis(100),
+        settle: Duration::ZERO,
+        quiet: true,
+        ..Options::default()
+    };
+    let stack = Deployed { records: vec![output.0.join("records")], ..Deployed::default() };
+    let url = serve(Box::new(|name, _| panic!("nobody is to be asked: {name}")));
+    let run = collect(&folder.0, &[stack.clone(), stack], Some(config(&url)), &options, &beside).unwrap();
+    assert!(run.manifest.complete);
+    for entry in &run.manifest.stacks {
+        assert_eq!(entry.ledger.completed, 20, "{:?}", entry.ledger);
+        assert!(entry.end >= SECOND, "the load was not cut short: {}", entry.end);
+    }
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use super::faulty::Odds;
 use super::json_of;
-use super::stage::{ARGUMENTS, COLLECT, Stage, failed_but_for_time, failed_checks, ledgers, wait_until};
+use super::stage::{
+    ARGUMENTS, COLLECT, Stage, failed_but_for_time, failed_checks, ledgers, valid_or_late, wait_until,
+};
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
@@ -154,6 +156,22 @@ fn one_signal_ends_the_load_and_keeps_the_run() {
         completes(&stage);
         assert_eq!(before, stage.holds_what_workers_told(), "it had been drained");
     }
+}
+
+#[test]
+fn a_signal_after_the_last_message_spoils_nothing() {
+    let mut stage = Stage::new("aws-signal-late", LOAD, Odds::default());
+    let going = stage.begin(&ARGUMENTS);
+    wait_until("all is sent", 20, || stage.queues.taken().len() as u64 == 2 * PLANNED);
+    // For the answers to the last calls.
+    std::thread::sleep(Duration::from_millis(500));
+    going.signal("-INT");
+    std::thread::sleep(Duration::from_millis(500));
+    stage.work();
+    let done = going.ends_within(30);
+    assert!(done.err.contains("interrupted; all is sent; drains the queues"), "{}", done.err);
+    assert!(is_complete(&stage), "{}", done.err);
+    valid_or_late(&stage.out(), &done);
 }
 
 #[test]

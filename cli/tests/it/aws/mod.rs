@@ -381,7 +381,17 @@ fn a_worker_that_tells_nothing_still_gets_throughput_backlog_and_cost() {
 
 #[test]
 fn seeders_on_several_machines_send_one_plan() {
-    let (mut world, place) = deployed("aws-shards");
+    shards("aws-shards", false);
+}
+
+#[test]
+fn what_seeders_send_beside_a_collection_is_collected() {
+    shards("aws-shards-beside", true);
+}
+
+/// Two seeders send parts of a plan; whoever collects begins `beside` them, or when they are done.
+fn shards(name: &str, beside: bool) {
+    let (mut world, place) = deployed(name);
     world.work("jobs-ecs", "/ecs", silent);
     world.work("jobs-lambda", "/lambda", report);
     let queues =
@@ -407,7 +417,12 @@ fn seeders_on_several_machines_send_one_plan() {
         seeder.env("AWS_BATCH_JOB_ARRAY_SIZE", "2").spawn().unwrap()
     };
     let mut seeders = [seed("0", "a"), seed("1", "b")];
-    assert!(seeders.iter_mut().all(|seeder| seeder.wait().unwrap().success()));
+    if beside {
+        let has_sent = |part: &str| place.join(part).join("ecs/journal/sends.csv").exists();
+        stage::wait_until("both send", 20, || has_sent("a") && has_sent("b"));
+    } else {
+        assert!(seeders.iter_mut().all(|seeder| seeder.wait().unwrap().success()));
+    }
     let arguments = [
         "collect",
         "a",
@@ -423,7 +438,8 @@ fn seeders_on_several_machines_send_one_plan() {
     ];
     let done = versus(&world, &place, &arguments);
     stage::valid_or_late(&place.join("a"), &done);
-    assert!(done.err.contains("200 sends of other seeders"), "{}", done.err);
+    assert_eq!(done.err.contains("200 sends of other seeders"), !beside, "{}", done.err);
+    assert!(seeders.iter_mut().all(|seeder| seeder.wait().unwrap().success()));
     for stack in json_of(&place.join("a/run.json"))["stacks"].as_array().unwrap() {
         assert_eq!(stack["ledger"]["completed"], 200, "{stack}");
     }
