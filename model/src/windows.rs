@@ -88,6 +88,12 @@ impl Counts {
         self.packed.iter().map(|both| ((both >> 16) as usize, u64::from(*both) & MOST_TOGETHER))
     }
 
+    /// How many pairs [`Counts::bins`] gives.
+    #[must_use]
+    pub fn pairs(&self) -> usize {
+        self.packed.len()
+    }
+
     /// Number of samples.
     #[must_use]
     pub fn total(&self) -> u64 {

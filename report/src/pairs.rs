@@ -43,16 +43,14 @@ impl Pairs {
 
     fn between(reference: &StackView, view: &StackView, resampled: Option<&Resampled>) -> Option<Self> {
         let warmup = reference.manifest.warmup;
-        let mut pairs: Vec<Pair> = view
-            .stack
-            .sample
-            .pairs(&reference.stack.sample)
-            .filter(|(one, _)| one.scheduled_at >= warmup)
-            .map(|(one, other)| Pair {
-                scheduled_at: one.scheduled_at,
-                ms: (one.latency as f64 - other.latency as f64) / 1e6,
-            })
-            .collect();
+        let (sample, other) = (&view.stack.sample, &reference.stack.sample);
+        // At once as large as it can become: there are megabytes of them.
+        let mut pairs: Vec<Pair> = Vec::with_capacity(sample.messages.len().min(other.messages.len()));
+        let inside = sample.pairs(other).filter(|(one, _)| one.scheduled_at >= warmup);
+        pairs.extend(inside.map(|(one, other)| Pair {
+            scheduled_at: one.scheduled_at,
+            ms: (one.latency as f64 - other.latency as f64) / 1e6,
+        }));
         pairs.sort_unstable_by(|a, b| a.ms.total_cmp(&b.ms));
         let count = pairs.len();
         let (sooner, not_later) =

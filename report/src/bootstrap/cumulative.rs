@@ -218,19 +218,30 @@ impl Cumulative {
 /// Counts the samples of each window up to each of the bins `ends`.
 fn count((windows, stage): (&Windows, Stage), ends: &[usize], layout: &Layout, counts: &mut [Lanes]) {
     let lanes = layout.lanes();
-    // For each bin the first row that counts it.
-    let mut rows: Vec<u32> = Vec::with_capacity(ends.last().map_or(0, |last| last + 1));
+    // For each bin the first row that counts it; there are fewer bins than a u16 has numbers.
+    let mut rows: Vec<u16> = Vec::with_capacity(ends.last().map_or(0, |last| last + 1));
     for (row, end) in ends.iter().enumerate() {
-        rows.resize(end + 1, row as u32);
+        rows.resize(end + 1, row as u16);
     }
+    // A window of many bins goes through them by itself: this and the rows stay in the nearest cache.
+    let mut of_window = vec![0_u32; ends.len()];
     // Eight windows at a time, for the rows of all of them are more than a cache holds.
     let mut tile = vec![[0_u32; LANES]; ends.len()];
     let inside = windows.histograms.iter().filter(|w| w.stage == stage && w.start >= layout.from);
     let mut inside = inside.map(|w| (((w.start - layout.from) / layout.width) as usize, w)).peekable();
     for lane in 0..lanes {
         while let Some((index, window)) = inside.next_if(|(index, _)| *index < (lane + 1) * LANES) {
+            if window.counts.pairs() < ends.len() {
+                for (bin, count) in window.counts.bins() {
+                    tile[usize::from(rows[bin])][index % LANES] += count as u32;
+                }
+                continue;
+            }
             for (bin, count) in window.counts.bins() {
-                tile[rows[bin] as usize][index % LANES] += count as u32;
+                of_window[usize::from(rows[bin])] += count as u32;
+            }
+            for (tile, count) in tile.iter_mut().zip(&mut of_window) {
+                tile[index % LANES] += std::mem::take(count);
             }
         }
         let mut sum = [0_u32; LANES];
