@@ -37,7 +37,8 @@ if ! find_chromium >/dev/null; then
         absent "Chromium is missing (Debian: apt-get install chromium), or name it in CHROMIUM"
     fi
     apt-get update -q
-    apt-get install -q -y --no-install-recommends chromium
+    # The fonts that pages are laid out with where a browser has no others: labels have the widths of theirs.
+    apt-get install -q -y --no-install-recommends chromium fonts-liberation
 fi
 CHROMIUM=$(find_chromium)
 export CHROMIUM

@@ -83,12 +83,25 @@ fn beliefs(manifest: &Manifest, simulated: bool) -> Markup {
                 (format::counted(manifest.parameters.len() as u64, "parameter")) " in force, "
                 (changed) " overridden by the scenario. Each can be set under " code { "[parameters]" } "."
             }
-            details { summary { "Parameters in force" } (list(&manifest.parameters)) }
+            details { summary { "Parameters in force" } (list(&concerned(manifest))) }
         }
     }
 }
 
-fn list(beliefs: &[Belief]) -> Markup {
+/// The beliefs that something in the run rests on, and all that were overridden: those of EKS and of groups are many.
+fn concerned(manifest: &Manifest) -> Vec<&Belief> {
+    const OF_EKS: [&str; 6] = ["eks-", "keda-", "hpa-", "karpenter-", "ca-", "pod-"];
+    const OF_MACHINES: [&str; 3] = ["ec2-pending-", "ec2-launch-", "ec2-billing-"];
+    let has = |platform: &str| manifest.stacks.iter().any(|entry| entry.platform == platform);
+    let (eks, machines) = (has("eks"), has("eks") || has("ec2"));
+    let concerns = |belief: &&Belief| {
+        let begins = |with: &[&str]| with.iter().any(|prefix| belief.key.starts_with(prefix));
+        belief.value != belief.default || (eks || !begins(&OF_EKS)) && (machines || !begins(&OF_MACHINES))
+    };
+    manifest.parameters.iter().filter(concerns).collect()
+}
+
+fn list(beliefs: &[&Belief]) -> Markup {
     let (own, known): (Vec<&Belief>, Vec<&Belief>) = beliefs.iter().partition(|b| b.value != b.default);
     let told = |b: &&Belief| {
         format!("{}: {}. {} {}: {}", b.key, setting(b.value), b.meaning, confidence(b.confidence), b.source)
