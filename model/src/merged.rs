@@ -5,6 +5,7 @@
 //! to clear than to fill.
 
 use crate::windows::{BINS, Counts, bin_of, highest_of};
+use std::mem::take;
 
 /// Samples in microseconds; at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,21 +84,25 @@ fn lowest_of(bin: usize) -> u64 {
 
 /// Bins that are looked through together.
 const BLOCK: usize = 64;
-const WORDS: usize = BINS / BLOCK / 64;
+/// As many bins as the upper half of a packed one can name, so that none of them has to be checked.
+const NAMED: usize = 1 << 16;
+const _: () = assert!(BINS <= NAMED);
+const WORDS: usize = NAMED / BLOCK / 64;
 
 /// Adds histograms up. One serves for many: what it has room for is cleared as it is taken.
 #[derive(Debug)]
 pub struct Merger {
     /// A bin holds at most four billion samples, which is four times the most messages of a scenario: half the memory
     /// is half of what a merge waits for.
-    counts: Vec<u32>,
+    counts: Box<[u32; NAMED]>,
     /// A bit for each block of bins that is not empty.
     touched: [u64; WORDS],
 }
 
 impl Default for Merger {
     fn default() -> Self {
-        Self { counts: vec![0; BINS], touched: [0; WORDS] }
+        let counts = vec![0; NAMED].into_boxed_slice();
+        Self { counts: counts.try_into().expect("as many as were asked for"), touched: [0; WORDS] }
     }
 }
 
@@ -136,13 +141,17 @@ impl Merger {
             while *touched != 0 {
                 let first = (word * 64 + touched.trailing_zeros() as usize) * BLOCK;
                 *touched &= *touched - 1;
+                // Every bin is written, and one that is empty is written over: where the next sample is, no processor
+                // can guess.
+                let (mut bins, mut up_to, mut full) = ([0; BLOCK], [0; BLOCK], 0);
                 for (bin, count) in self.counts[first..first + BLOCK].iter_mut().enumerate() {
-                    if *count > 0 {
-                        sum += u64::from(std::mem::take(count));
-                        merged.bins.push((first + bin) as u32);
-                        merged.up_to.push(sum);
-                    }
+                    let count = take(count);
+                    sum += u64::from(count);
+                    (bins[full], up_to[full]) = ((first + bin) as u32, sum);
+                    full += usize::from(count > 0);
                 }
+                merged.bins.extend_from_slice(&bins[..full]);
+                merged.up_to.extend_from_slice(&up_to[..full]);
             }
         }
         (sum > 0).then_some(merged)

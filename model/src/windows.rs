@@ -173,10 +173,20 @@ impl Windows {
 
     /// The same with a merger that serves more than once.
     pub fn merged_by(&self, merger: &mut Merger, stage: Stage, from: Nanos, until: Nanos) -> Option<Merged> {
+        self.inside(stage, from, until).for_each(|counts| merger.add(counts));
+        merger.take()
+    }
+
+    /// How many samples of `stage` there are in the windows that start in `from..until`.
+    #[must_use]
+    pub fn samples(&self, stage: Stage, from: Nanos, until: Nanos) -> u64 {
+        self.inside(stage, from, until).map(Counts::total).sum()
+    }
+
+    fn inside(&self, stage: Stage, from: Nanos, until: Nanos) -> impl Iterator<Item = &Counts> {
         let before = |end: Nanos| self.histograms.partition_point(|window| window.start < end);
         let inside = self.histograms.get(before(from)..before(until)).unwrap_or_default();
-        inside.iter().filter(|window| window.stage == stage).for_each(|window| merger.add(&window.counts));
-        merger.take()
+        inside.iter().filter(move |window| window.stage == stage).map(|window| &window.counts)
     }
 
     /// Writes the interval log.

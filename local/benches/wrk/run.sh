@@ -87,13 +87,17 @@ done
 depth=$(queued)
 echo "memory: $((($(server_rss_kib) - empty) * 1024 / depth)) bytes per message of 256 bytes ($depth queued)"
 
-use shallow
+# wrk stops wherever it is: what it had received or deleted by then is not sent again.
 entries=$(seq -s, 10 | sed 's/[0-9]\+/{"Id":"&","MessageBody":"x"}/g')
-for _ in $(seq 10); do
-    call SendMessageBatch "{\"QueueUrl\":\"$QUEUE_URL\",\"Entries\":[$entries]}" >/dev/null
-done
+fill_up() {
+    while [ "$(queued)" -lt 100 ]; do
+        call SendMessageBatch "{\"QueueUrl\":\"$QUEUE_URL\",\"Entries\":[$entries]}" >/dev/null
+    done
+}
+
 for _ in $(seq "$ROUNDS"); do
     use shallow
+    fill_up
     REFILL=1 round with-100-queued drain
     use deep
     REFILL=1 round "with-$DEEP-queued" drain

@@ -15,7 +15,7 @@ use crate::timeline::Timeline;
 use crate::verdict::list;
 use crate::view::{StackView, percentile, samples_for};
 use anyhow::Result;
-use model::merged::{Merged, Merger};
+use model::merged::Merger;
 use model::time::Nanos;
 use model::windows::{Stage, Windows};
 use std::ops::Range;
@@ -45,15 +45,18 @@ pub(crate) fn figure(subject: &Subject) -> Result<Figure> {
         "No stack has enough completed messages for a percentile over time.",
     );
     let Some(timeline) = subject.timeline else { return Ok(figure) };
+    let windows: Vec<&Windows> = subject.views().iter().map(|view| &view.stack.windows).collect();
+    let counts: Vec<Vec<u64>> = windows.iter().map(|windows| counts(&timeline, windows)).collect();
+    let (p, name) = tail(&timeline, &counts);
     let mut merger = Merger::default();
-    let buckets: Vec<Vec<Option<Merged>>> =
-        subject.views().iter().map(|view| buckets(&timeline, &view.stack.windows, &mut merger)).collect();
-    let (p, name) = tail(&timeline, &buckets);
-    let mut over_time = |buckets: &[_], p| over_time(buckets, p, &mut merger);
-    let lines: Vec<Lines> = buckets
+    let lines: Vec<Lines> = windows
         .iter()
+        .zip(&counts)
         .enumerate()
-        .map(|(stack, buckets)| Lines { stack, middle: over_time(buckets, 0.5), tail: over_time(buckets, p) })
+        .map(|(stack, (windows, counts))| {
+            let [middle, tail] = over_time(&timeline, windows, counts, [0.5, p], &mut merger);
+            Lines { stack, middle, tail }
+        })
         .filter(|lines| lines.middle.iter().chain(&lines.tail).any(Option::is_some))
         .collect();
     if lines.is_empty() {
@@ -94,29 +97,28 @@ fn legend(subject: &Subject, lines: &[Lines], tail: &str) -> Vec<Key> {
 }
 
 /// The rarest tail percentile that gives every stack with data a line; p99 if none does.
-fn tail(timeline: &Timeline, stacks: &[Vec<Option<Merged>>]) -> (f64, &'static str) {
+fn tail(timeline: &Timeline, stacks: &[Vec<u64>]) -> (f64, &'static str) {
     let enough = |p: f64| {
-        stacks.iter().all(|buckets| {
-            groups(buckets, samples_for(p)).len() >= POINTS.min(timeline.count)
-                || buckets.iter().all(Option::is_none)
+        stacks.iter().all(|counts| {
+            groups(counts, samples_for(p)).len() >= POINTS.min(timeline.count)
+                || counts.iter().all(|count| *count == 0)
         })
     };
     TAILS.into_iter().find(|(p, _)| enough(*p)).unwrap_or(TAILS[0])
 }
 
-/// The samples of each bucket.
-fn buckets(timeline: &Timeline, windows: &Windows, merger: &mut Merger) -> Vec<Option<Merged>> {
-    let bucket = |i| windows.merged_by(merger, Stage::Latency, timeline.start(i), timeline.start(i + 1));
-    (0..timeline.count).map(bucket).collect()
+/// How many samples each bucket has.
+fn counts(timeline: &Timeline, windows: &Windows) -> Vec<u64> {
+    let count = |i| windows.samples(Stage::Latency, timeline.start(i), timeline.start(i + 1));
+    (0..timeline.count).map(count).collect()
 }
 
 /// Stretches of buckets with at least `need` samples each; what is left over at the end joins the last stretch.
-fn groups(buckets: &[Option<Merged>], need: u64) -> Vec<Range<usize>> {
-    let counts = buckets.iter().map(|bucket| bucket.as_ref().map_or(0, Merged::len));
+fn groups(counts: &[u64], need: u64) -> Vec<Range<usize>> {
     let mut groups: Vec<Range<usize>> = Vec::new();
     let mut open: Option<(usize, u64)> = None;
     let mut last_seen = 0;
-    for (i, count) in counts.enumerate().filter(|(_, count)| *count > 0) {
+    for (i, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
         let (from, so_far) = open.unwrap_or((i, 0));
         last_seen = i + 1;
         if so_far + count >= need {
@@ -132,18 +134,28 @@ fn groups(buckets: &[Option<Merged>], need: u64) -> Vec<Range<usize>> {
     groups
 }
 
-/// A percentile in milliseconds per bucket.
-fn over_time(buckets: &[Option<Merged>], p: f64, merger: &mut Merger) -> Vec<Option<f64>> {
-    let mut values = vec![None; buckets.len()];
-    for group in groups(buckets, samples_for(p)) {
-        let value = match &buckets[group.clone()] {
-            [one] => one.as_ref().and_then(|merged| percentile(merged, p)),
-            many => {
-                many.iter().flatten().for_each(|merged| merger.add_all(merged));
-                merger.take().and_then(|merged| percentile(&merged, p))
+/// Two percentiles in milliseconds per bucket. What both are read from is merged once, and is kept for neither: all
+/// buckets together are more than a cache holds.
+fn over_time(
+    timeline: &Timeline,
+    windows: &Windows,
+    counts: &[u64],
+    p: [f64; 2],
+    merger: &mut Merger,
+) -> [Vec<Option<f64>>; 2] {
+    let mut values = p.map(|_| vec![None; counts.len()]);
+    let groups = p.map(|p| groups(counts, samples_for(p)));
+    let mut stretches: Vec<(usize, usize)> = groups.iter().flatten().map(|g| (g.start, g.end)).collect();
+    stretches.sort_unstable();
+    stretches.dedup();
+    for (start, end) in stretches {
+        let (from, until) = (timeline.start(start), timeline.start(end));
+        let Some(merged) = windows.merged_by(merger, Stage::Latency, from, until) else { continue };
+        for ((values, groups), p) in values.iter_mut().zip(&groups).zip(p) {
+            if groups.binary_search_by_key(&start, |group| group.start).is_ok_and(|i| groups[i].end == end) {
+                values[start..end].fill(percentile(&merged, p));
             }
-        };
-        values[group].fill(value);
+        }
     }
     values
 }
@@ -245,19 +257,23 @@ mod tests {
     fn buckets_with_few_samples_are_merged() {
         let timeline = Timeline { bucket: 10, count: 7 };
         let windows = windows(&[1_000, 400, 600, 0, 1_500, 10]);
-        let mut merger = Merger::default();
-        let buckets = buckets(&timeline, &windows, &mut merger);
-        assert_eq!(groups(&buckets, 1_000), [0..1, 1..3, 4..6]);
-        let p99 = over_time(&buckets, 0.99, &mut merger);
-        assert!(p99[0].is_some() && p99[1] == p99[2] && p99[3].is_none() && p99[6].is_none(), "{p99:?}");
+        let counts = counts(&timeline, &windows);
+        assert_eq!(groups(&counts, 1_000), [0..1, 1..3, 4..6]);
+        let p = [0.5, 0.99];
+        let [middle, tail] = over_time(&timeline, &windows, &counts, p, &mut Merger::default());
+        assert!(middle[1].is_some() && middle[1] != middle[2], "{middle:?}");
+        assert!(
+            tail[0].is_some() && tail[1] == tail[2] && tail[3].is_none() && tail[6].is_none(),
+            "{tail:?}"
+        );
     }
 
     #[test]
     fn too_few_samples_give_no_line() {
         let timeline = Timeline { bucket: 10, count: 3 };
-        let mut merger = Merger::default();
-        let buckets = buckets(&timeline, &windows(&[5, 5, 5]), &mut merger);
-        let line = over_time(&buckets, 0.5, &mut merger);
-        assert!(line.iter().all(Option::is_none));
+        let windows = windows(&[5, 5, 5]);
+        let counts = counts(&timeline, &windows);
+        let lines = over_time(&timeline, &windows, &counts, [0.5, 0.99], &mut Merger::default());
+        assert!(lines.iter().flatten().all(Option::is_none), "{lines:?}");
     }
 }
