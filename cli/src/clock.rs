@@ -2,6 +2,8 @@
 
 use anyhow::{Context, Result};
 use model::time::Origin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -52,6 +54,19 @@ pub(crate) fn on_interrupt(act: impl Fn() + Send + 'static) -> Result<()> {
         });
     };
     std::thread::Builder::new().name("signals".into()).spawn(wait).context("starting a thread").map(drop)
+}
+
+/// A flag that the first Ctrl-C or SIGTERM sets; the second one ends the program. For work that looks at the flag between
+/// parts, and whose files are complete after each.
+pub(crate) fn asked_to_stop() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = stop.clone();
+    on_interrupt(move || {
+        if asked.swap(true, Ordering::Relaxed) {
+            std::process::exit(1);
+        }
+    })?;
+    Ok(stop)
 }
 
 /// Signals that ask for an end; from the first listening on they do not end the program by themselves.

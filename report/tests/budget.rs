@@ -3,7 +3,7 @@
 //! What a reader waits, on the clock, and the least of several, so that another program on the machine does not lengthen
 //! that by much; processor time of all threads is printed beside it. Reading the run's files has its own budget, in
 //! `cli/tests/budget.rs`.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod fixture;
 

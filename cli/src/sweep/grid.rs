@@ -91,7 +91,11 @@ impl Grid {
                 .zip(&values)
                 .map(|(varied, value)| format!("{}={value}", varied.key))
                 .collect();
-            Refusal::Usage(format!("point {point} ({}): {why}", named.join(", ")))
+            // A scenario's own keys mostly have a dot: one without may be a mistyped load.
+            let alone = self.varied.iter().any(|varied| varied.key != LOAD && !varied.key.contains('.'));
+            let hint =
+                if alone { "\nload, which may be varied too, is the mean rate of all phases" } else { "" };
+            Refusal::Usage(format!("point {point} ({}): {why}{hint}", named.join(", ")))
         })?;
         Ok(scenario)
     }

@@ -24,7 +24,7 @@ use std::fs::{self, File, TryLockError};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 /// Name of the page in the folder of a sweep.
@@ -190,16 +190,7 @@ fn enter(folder: &Path, manifest: &Manifest) -> Result<File> {
 
 /// Simulates points and writes each down as it ends; at Ctrl-C those that are begun are still ended.
 fn simulated(grid: &Grid, rows: Rows, todo: &[usize], jobs: usize, quiet: bool) -> Result<Rows> {
-    let stop = Arc::new(AtomicBool::new(false));
-    clock::on_interrupt({
-        let stop = stop.clone();
-        move || {
-            if stop.swap(true, Ordering::Relaxed) {
-                // Asked twice: what is written down is complete as it is.
-                std::process::exit(1);
-            }
-        }
-    })?;
+    let stop = clock::asked_to_stop()?;
     let bar = if quiet { ProgressBar::hidden() } else { bar(todo.len() as u64) };
     let rows = Mutex::new(rows);
     each(jobs, todo, &|point| {

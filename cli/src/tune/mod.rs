@@ -261,23 +261,13 @@ struct Bench {
 
 impl Bench {
     fn new(args: &Args, seeds: Vec<u64>) -> Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        clock::on_interrupt({
-            let stop = stop.clone();
-            move || {
-                if stop.swap(true, Ordering::Relaxed) {
-                    // Asked twice.
-                    std::process::exit(1);
-                }
-            }
-        })?;
         let cores = || thread::available_parallelism().map_or(1, NonZero::get);
         Ok(Self {
             seeds,
             simulations: args.simulations as usize,
             exhaustive: args.exhaustive,
             jobs: args.jobs.map_or_else(cores, usize::from),
-            stop,
+            stop: clock::asked_to_stop()?,
             bar: if args.quiet { ProgressBar::hidden() } else { bar() },
             trials: Mutex::default(),
         })

@@ -33,11 +33,11 @@ use figure::Figure;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use model::time::{Nanos, seconds};
 
-pub(crate) const STYLE: &str = include_str!("../assets/report.css");
+const STYLE: &str = include_str!("../assets/report.css");
 const SCRIPT: &str = include_str!("../assets/report.js");
 
 /// The file fetches nothing, and says so to the browser.
-pub(crate) const POLICY: &str =
+const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
 /// The report as one self-contained HTML file.
@@ -151,7 +151,53 @@ fn figures(subject: &Subject) -> Result<Vec<Figure>> {
 fn document(subject: &Subject, figures: &[Figure]) -> Markup {
     let manifest = &subject.judgement.first().manifest;
     let simulated = if subject.judgement.is_simulated() { "Simulated: " } else { "" };
-    let margin = figures.iter().map(Figure::margin).max().unwrap_or(0);
+    let content = html! {
+        (overview::header(subject))
+        nav aria-label="Sections" {
+            div {
+                a href="#verdict" { "Verdict" }
+                a href="#scorecard" { "All metrics" }
+                @for figure in figures { a href={ "#" (figure.id) } { (figure.short) } }
+                a href="#provenance" { "Provenance" }
+            }
+        }
+        main #main style={ "--y:" (margin(figures)) } {
+            (overview::verdict(subject))
+            (scorecard::section(subject))
+            @for figure in figures { (figure.markup()) }
+            (provenance::section(subject))
+        }
+    };
+    file(&format!("{simulated}{}", manifest.title), &content, Some(SCRIPT))
+}
+
+/// The page of several simulated runs: what `heading` and `lead` say of `stacks`, and figures.
+pub(crate) fn of_simulations(
+    title: &str,
+    stacks: &[&str],
+    heading: &str,
+    lead: &str,
+    figures: &[Figure],
+) -> Markup {
+    let content = html! {
+        header {
+            p.banner { b { "Simulated in virtual time: no AWS was involved." } }
+            p.kicker { (stacks.join(" vs ")) }
+            h1 { (heading) }
+            p.lead { (lead) }
+        }
+        main #main style={ "--y:" (margin(figures)) } { @for figure in figures { (figure.markup()) } }
+    };
+    file(title, &content, None)
+}
+
+/// What charts leave for the labels of their y axis, so that all begin at one place.
+fn margin(figures: &[Figure]) -> usize {
+    figures.iter().map(Figure::margin).max().unwrap_or(0)
+}
+
+/// One self-contained HTML file.
+fn file(title: &str, content: &Markup, script: Option<&str>) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -159,31 +205,17 @@ fn document(subject: &Subject, figures: &[Figure]) -> Markup {
                 meta charset="utf-8";
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (simulated) (manifest.title) " – versus" }
+                title { (title) " – versus" }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 a.skip href="#main" { "Skip to results" }
-                (overview::header(subject))
-                nav aria-label="Sections" {
-                    div {
-                        a href="#verdict" { "Verdict" }
-                        a href="#scorecard" { "All metrics" }
-                        @for figure in figures { a href={ "#" (figure.id) } { (figure.short) } }
-                        a href="#provenance" { "Provenance" }
-                    }
-                }
-                main #main style={ "--y:" (margin) } {
-                    (overview::verdict(subject))
-                    (scorecard::section(subject))
-                    @for figure in figures { (figure.markup()) }
-                    (provenance::section(subject))
-                }
+                (content)
                 footer {
                     "Written by versus " (env!("CARGO_PKG_VERSION"))
                     ". This file is complete in itself: it loads nothing and sends nothing."
                 }
-                script { (PreEscaped(SCRIPT)) }
+                @if let Some(script) = script { script { (PreEscaped(script)) } }
             }
         }
     }

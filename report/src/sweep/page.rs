@@ -13,10 +13,9 @@ use crate::chart::scale::Scale;
 use crate::chart::{Chart, Mark};
 use crate::format::{self, Unit, counted};
 use crate::metrics::named;
+use crate::page;
 use crate::page::figure::{Figure, Plot, Table, stack_keys};
-use crate::page::{POLICY, STYLE};
 use anyhow::Result;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// More choices of the other keys than this are not drawn: the tables have them.
 const MOST_PLOTS: usize = 6;
@@ -33,40 +32,11 @@ pub fn html(sweep: &Sweep) -> Result<String> {
         along(sweep, "latency", "Latency p99", "latency-p99")?,
         frontier_figure(sweep)?,
     ];
-    Ok(document(sweep, &figures).into_string())
-}
-
-fn document(sweep: &Sweep, figures: &[Figure]) -> Markup {
-    let margin = figures.iter().map(Figure::margin).max().unwrap_or(0);
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "Simulated sweep: " (sweep.title) " – versus" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                a.skip href="#main" { "Skip to results" }
-                header {
-                    p.banner { b { "Simulated in virtual time: no AWS was involved." } }
-                    p.kicker { (names(sweep).join(" vs ")) }
-                    h1 { "Sweep: " (sweep.title) }
-                    p.lead {
-                        (counted(points(sweep.rows).count() as u64, "point")) ", seed " (sweep.seed) " at each; varied: "
-                        (sweep.varied.iter().map(|varied| varied.key.as_str()).collect::<Vec<_>>().join(", ")) "."
-                    }
-                }
-                main #main style={ "--y:" (margin) } { @for figure in figures { (figure.markup()) } }
-                footer {
-                    "Written by versus " (env!("CARGO_PKG_VERSION"))
-                    ". This file is complete in itself: it loads nothing and sends nothing."
-                }
-            }
-        }
-    }
+    let varied: Vec<&str> = sweep.varied.iter().map(|varied| varied.key.as_str()).collect();
+    let (title, heading) = (format!("Simulated sweep: {}", sweep.title), format!("Sweep: {}", sweep.title));
+    let points = counted(points(sweep.rows).count() as u64, "point");
+    let lead = format!("{points}, seed {} at each; varied: {}.", sweep.seed, varied.join(", "));
+    Ok(page::of_simulations(&title, &names(sweep), &heading, &lead, &figures).into_string())
 }
 
 fn names<'a>(sweep: &Sweep<'a>) -> Vec<&'a str> {

@@ -8,10 +8,10 @@ use crate::chart::ink::Ink;
 use crate::chart::scale::Scale;
 use crate::chart::{Chart, Mark};
 use crate::format::{self, counted};
+use crate::page;
 use crate::page::figure::{Figure, Plot, Table, stack_keys};
-use crate::page::{POLICY, STYLE};
 use anyhow::Result;
-use maud::{DOCTYPE, PreEscaped, html};
+use maud::html;
 
 /// Longer tables would make the page slow.
 const MOST_ROWS: usize = 500;
@@ -22,36 +22,13 @@ const MOST_ROWS: usize = 500;
 /// When a chart cannot be drawn.
 pub fn html(tuning: &Tuning) -> Result<String> {
     let figures = [best(tuning), trials(tuning)?];
-    let margin = figures.iter().map(Figure::margin).max().unwrap_or(0);
     let names: Vec<&str> = tuning.stacks.iter().map(|stack| stack.name.as_str()).collect();
     let targets: Vec<String> = tuning.targets.iter().map(Target::text).collect();
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "Simulated tuning: " (tuning.title) " – versus" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                a.skip href="#main" { "Skip to results" }
-                header {
-                    p.banner { b { "Simulated in virtual time: no AWS was involved." } }
-                    p.kicker { (names.join(" vs ")) }
-                    h1 { "Tuning: " (tuning.title) }
-                    p.lead { "To keep: " (targets.join(", ")) "; every message completed; a backlog that does not grow." }
-                }
-                main #main style={ "--y:" (margin) } { @for figure in figures { (figure.markup()) } }
-                footer {
-                    "Written by versus " (env!("CARGO_PKG_VERSION"))
-                    ". This file is complete in itself: it loads nothing and sends nothing."
-                }
-            }
-        }
-    };
-    Ok(page.into_string())
+    let (title, heading) =
+        (format!("Simulated tuning: {}", tuning.title), format!("Tuning: {}", tuning.title));
+    let lead =
+        format!("To keep: {}; every message completed; a backlog that does not grow.", targets.join(", "));
+    Ok(page::of_simulations(&title, &names, &heading, &lead, &figures).into_string())
 }
 
 /// A list of the stacks' best.
