@@ -3,7 +3,7 @@
 # Python 3 with venv for the tests with foreign clients.
 #
 #   ./test.sh             format, lints, tests, gate, the report in Chromium, boto3 and the AWS CLI, CloudFormation
-#                         in moto (ten to fifteen minutes, 6 GB of disk)
+#                         in moto (ten to twenty minutes, 6 GB of disk)
 #   ./test.sh --foreign   moto's own SQS tests against the endpoint; seeder, worker and collector against MiniStack and
 #                         moto; Python's Lambda runtime (ten minutes)
 #   ./test.sh --slow      kills runs at fifty random instants, fuzzes the scenario reader, runs the benchmarks;
@@ -49,14 +49,29 @@ quick() {
     heading "Gate"
     gate smoke --metric cost-per-million --metric backlog-max
     gate steady --metric cost-per-million
+    # Both mostly wait for one process of theirs, so they share the processors.
+    log=$(mktemp)
+    clients "$versus" >"$log" 2>&1 &
+    clients=$!
+    trap 'kill "$clients" 2>/dev/null || true; rm -f "$log"' EXIT
     heading "Browser"
     VERSUS=$versus report/browser/run.sh
     heading "Foreign clients and readers"
+    if wait "$clients"; then
+        cat "$log"
+    else
+        cat "$log"
+        fail "a test with foreign clients failed"
+    fi
+}
+
+# boto3 and the AWS CLI at the endpoint, readers of the formats, CloudFormation in moto.
+clients() {
     if python3 -c 'import ensurepip, venv' 2>/dev/null; then
         # cargo test has built the examples.
         ENDPOINT_BINARY=$(target)/debug/examples/endpoint local/tests/foreign/run.sh
-        cli/tests/formats/run.sh "$versus"
-        stacks/tests/run.sh "$versus"
+        cli/tests/formats/run.sh "$1"
+        stacks/tests/run.sh "$1"
     elif [ -n "${CI:-}" ]; then
         fail "python3 with venv is missing (Debian: apt-get install python3-venv)"
     else
