@@ -56,8 +56,8 @@ pub(crate) fn on_interrupt(act: impl Fn() + Send + 'static) -> Result<()> {
     std::thread::Builder::new().name("signals".into()).spawn(wait).context("starting a thread").map(drop)
 }
 
-/// A flag that the first Ctrl-C or SIGTERM sets; the second one ends the program. For work that looks at the flag between
-/// parts, and whose files are complete after each.
+/// A flag that the first Ctrl-C, SIGTERM or SIGHUP sets; the second one ends the program, and what is not written down by
+/// then is lost. For work that looks at the flag between parts.
 pub(crate) fn asked_to_stop() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = stop.clone();

@@ -91,10 +91,12 @@ impl Grid {
                 .zip(&values)
                 .map(|(varied, value)| format!("{}={value}", varied.key))
                 .collect();
-            // A scenario's own keys mostly have a dot: one without may be a mistyped load.
-            let alone = self.varied.iter().any(|varied| varied.key != LOAD && !varied.key.contains('.'));
+            // A scenario's own keys mostly have a dot: one without that it does not know may be a mistyped load.
+            let mistyped = why.contains("unknown key")
+                && self.varied.iter().all(|varied| varied.key != LOAD)
+                && self.varied.iter().any(|varied| !varied.key.contains('.'));
             let hint =
-                if alone { "\nload, which may be varied too, is the mean rate of all phases" } else { "" };
+                if mistyped { "\nload, which may be varied too, is the mean rate of all phases" } else { "" };
             Refusal::Usage(format!("point {point} ({}): {why}{hint}", named.join(", ")))
         })?;
         Ok(scenario)

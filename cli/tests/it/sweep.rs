@@ -273,6 +273,10 @@ fn what_cannot_be_swept_is_refused_before_anything_runs() {
         &["--vary", "load=1,2", "--vary", "stacks.lambda.memory=1GB,64MB,32MB"],
         &["point 2 (load=1, stacks.lambda.memory=64MB): --set stacks.lambda.memory=64MB"],
     );
+    refused(&["--vary", "lod=1,2"], &["point 1 (lod=1)", "load, which may be varied too"]);
+    let known =
+        expect(2, &place, &with(&["sweep", "steps.toml", "--out", "none"], &["--vary", "warmup=5m,2d"]));
+    assert!(known.err.contains("warmup") && !known.err.contains("varied too"), "{}", known.err);
     refused(&["--vary", "load=1,2000000"], &["point 2 (load=2000000)", "out of range"]);
     refused(&["--vary", "load=0,1"], &["point 1 (load=0)", "above 0"]);
     refused(&["--vary", "load=1,2x"], &["mixes rates and factors"]);

@@ -90,7 +90,8 @@ echo "memory: $((($(server_rss_kib) - empty) * 1024 / depth)) bytes per message 
 # wrk stops wherever it is: what it had received or deleted by then is not sent again.
 entries=$(seq -s, 10 | sed 's/[0-9]\+/{"Id":"&","MessageBody":"x"}/g')
 fill_up() {
-    while [ "$(queued)" -lt 100 ]; do
+    for _ in $(seq 10); do
+        [ "$(queued)" -lt 100 ] || return 0
         call SendMessageBatch "{\"QueueUrl\":\"$QUEUE_URL\",\"Entries\":[$entries]}" >/dev/null
     done
 }
