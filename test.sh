@@ -15,6 +15,8 @@ cd "$(dirname "$0")"
 # As developers build. Without it rustc 1.95 dropped the argument of a closure twice in one test of local/, which is
 # rust-lang/rust#155241, mended in 1.97; the test is written otherwise now.
 export CARGO_INCREMENTAL=1
+# Most of what takes long waits for messages and not for processors.
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$((2 * $(getconf _NPROCESSORS_ONLN)))}"
 
 heading() {
     printf '\n== %s\n' "$*"
@@ -49,11 +51,14 @@ quick() {
     heading "Gate"
     gate smoke --metric cost-per-million --metric backlog-max
     gate steady --metric cost-per-million
-    # Both mostly wait for one process of theirs, so they share the processors.
+    # Both mostly wait for one process of theirs, so they share the processors; a group of processes can be ended whole.
     log=$(mktemp)
-    clients "$versus" >"$log" 2>&1 &
+    setsid ./test.sh --clients "$versus" >"$log" 2>&1 &
     clients=$!
-    trap 'kill "$clients" 2>/dev/null || true; rm -f "$log"' EXIT
+    trap 'kill -- "-$clients" 2>/dev/null || true; rm -f "$log"' EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
     heading "Browser"
     VERSUS=$versus report/browser/run.sh
     heading "Foreign clients and readers"
@@ -131,6 +136,11 @@ slow() {
 
 case "${1-}" in
     '') quick ;;
+    # For itself: what --clients is given is the program.
+    --clients)
+        clients "$2"
+        exit
+        ;;
     --foreign) foreign ;;
     --slow) slow ;;
     *) fail "unknown argument $1; see the head of this file" ;;
