@@ -15,9 +15,7 @@ use model::plan::{Arrival, Plan};
 use model::random::Stream;
 use model::scenario::Scenario;
 use model::time::Origin;
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -108,25 +106,11 @@ async fn send_all(post: Arc<Post>, mut share: Share, first: usize) -> Result<()>
         post.outbox.begun(group.len());
         issue(&post, &group, turn, permits, &mut crew);
         turn += 1;
-        // The calls are built before the next group is made.
-        give_way().await;
+        // No pause: groups that are due, and for which there are permits, are made one after the other, so that their
+        // calls leave together. A server that is woken for every call costs the sender a fifth more.
         crew.check()?;
     }
     crew.finish().await
-}
-
-/// Lets every other task that is ready run once. tokio's `yield_now` asks the system for events as well, each time.
-async fn give_way() {
-    let mut given = false;
-    poll_fn(|context| {
-        if given {
-            return Poll::Ready(());
-        }
-        given = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// One per stack, all at once: a message goes to every stack at the same time, however late.
